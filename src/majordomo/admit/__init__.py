@@ -1,0 +1,1 @@
+"""Room 1: may this request go on? Key, metadata, gate."""

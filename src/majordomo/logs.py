@@ -1,0 +1,30 @@
+"""Logging: structured lines on standard error. No key, credential or body is ever passed to a logger."""
+
+import logging
+import sys
+from typing import Any, Literal
+
+import structlog
+
+Logger = Any  # structlog's bound loggers answer to any level's name
+
+
+def set_up(level: str = "info", form: Literal["auto", "text", "json"] = "auto") -> None:
+    """Send every log line of this process to standard error, as text for people or JSON for programs."""
+    as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def logger(part: str) -> Logger:
+    """A logger whose lines carry the name of the part they come from."""
+    return structlog.get_logger(part=part)

@@ -1,0 +1,1 @@
+"""Room 5: never lose it: frames, journal, writer, database, migrations."""

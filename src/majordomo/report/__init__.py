@@ -1,0 +1,1 @@
+"""Room 6: tell people: health, metrics, questions over the rows."""
