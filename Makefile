@@ -1,0 +1,107 @@
+# Everything a person does with this tree, as `make TARGET`. `make` alone prints the list.
+#
+# What is installed goes into $(VENV); nothing needs root but `make bench-deps`. A stamp file in the environment
+# remembers what was installed from which pyproject.toml and constraints.txt, so a second run starts at once.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+ARGS ?=
+PYTEST_ARGS ?=
+
+# The first Python that is new enough and can make environments; PYTHON=... overrides.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
+
+BIN := $(VENV)/bin
+SOURCES := src tests bench docs
+PINS := pyproject.toml constraints.txt
+NODE_TESTS := $(dir $(wildcard tests/sdk/package.json tests/sdk/*/package.json))
+# The environment's own `node` and `npm` come first, so that the tests do not depend on the machine's.
+WITH_NODE = PATH="$(abspath $(BIN)):$$PATH"
+
+.PHONY: help run test check lint test-all campaign bench bench-quick bench-deps demo docs fmt lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  ARGS='...' is passed on to run, demo and bench, PYTEST_ARGS='...' to test; PYTHON and VENV choose the interpreter and the environment."
+
+run: $(VENV)/.installed ## install and start the gateway with an embedded PostgreSQL
+	@exec $(BIN)/majordomo serve $(ARGS)
+
+demo: $(VENV)/.installed ## a scripted provider and a little traffic: see the product without any provider key
+	@exec $(BIN)/majordomo demo $(ARGS)
+
+test: $(VENV)/.installed-dev node-packages ## install what the tests need and run them all
+	@$(WITH_NODE) $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: lint test ## everything that a change must pass
+
+lint: $(VENV)/.installed-dev ## format, lint, types, import layers, documents in step with the code
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/reference.py --check
+
+campaign: $(VENV)/.installed-dev node-packages ## the long versions of the randomised tests (half an hour)
+	@$(WITH_NODE) MAJORDOMO_CAMPAIGN=1 $(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+bench: $(VENV)/.installed-bench ## compare with nginx, Go, LiteLLM and Portkey on one core each (needs nginx and wrk)
+	$(BIN)/python -m bench $(ARGS)
+
+bench-quick: $(VENV)/.installed-bench ## the same without LiteLLM and Portkey, shorter
+	$(BIN)/python -m bench --quick $(ARGS)
+
+bench-deps: ## install nginx and wrk (Debian packages; needs root)
+	apt-get update -qq
+	apt-get install -y --no-install-recommends nginx-light wrk
+
+docs: $(VENV)/.installed-dev ## write docs/settings.md and docs/cli.md anew from the code
+	$(BIN)/python docs/reference.py
+
+fmt: $(VENV)/.installed-dev ## format the code and repair what ruff can repair
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+lock: $(VENV)/.installed-dev ## choose the newest versions that fit pyproject.toml and pin them in constraints.txt
+	@{ echo "# Exact versions of everything that is installed, made by \`make lock\`; do not edit."; \
+	   $(BIN)/uv pip compile --quiet --universal --upgrade --no-header --no-annotate --all-extras pyproject.toml; \
+	 } > constraints.tmp && mv constraints.tmp constraints.txt
+
+clean: ## remove the environment, caches and what was built (never your data)
+	rm -rf $(VENV) build dist artefacts .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests bench docs -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(addsuffix node_modules,$(NODE_TESTS))
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer that can make environments was found." \
+	  "Install one (Debian: apt install python3 python3-venv), or name it: make run PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Making the environment $(VENV) with $(PYTHON)"
+	@"$(PYTHON)" -m venv "$(VENV)"
+
+$(VENV)/.installed: $(PINS) | $(BIN)/python
+	@echo "Installing Majordomo into $(VENV) (a minute at most)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(PINS) | $(BIN)/python
+	@echo "Installing Majordomo and what its tests need into $(VENV) (a few minutes at most)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: $(PINS) | $(BIN)/python
+	@echo "Installing Majordomo and what its benchmark needs into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@ $(VENV)/.installed
+
+.PHONY: node-packages
+node-packages: $(addsuffix node_modules/.installed,$(NODE_TESTS))
+
+%/node_modules/.installed: %/package.json %/package-lock.json $(VENV)/.installed-dev
+	@echo "Installing the Node packages of $*"
+	@cd "$*" && $(WITH_NODE) npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
