@@ -1,0 +1,269 @@
+-- One row per proxied request. Cut by month on requested_at, so that retention drops a table instead of deleting rows.
+-- The default partition takes what no month claims: a skewed clock must never refuse a row.
+-- org_id stands in every key so that the tables can be sharded by owner; the nil UUID is the one organisation of an
+-- installation that knows no others.
+CREATE TABLE llm_requests (
+    id                          uuid NOT NULL,
+    org_id                      uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+    majordomo_api_key_id        uuid NOT NULL,
+    provider_api_key_hash       varchar(64),
+    provider_api_key_alias      varchar(255),
+    provider                    varchar(100) NOT NULL,
+    model                       varchar(100),
+    requested_model             varchar(100),
+    api                         text NOT NULL,
+    request_path                text NOT NULL,
+    request_method              text NOT NULL,
+    requested_at                timestamptz NOT NULL,
+    responded_at                timestamptz,
+    response_time_ms            int,
+    time_to_first_byte_ms       int,
+    status_code                 int,
+    outcome                     text NOT NULL,
+    streamed                    bool,
+    -- tokens: the provider's own numbers; prompt_tokens is uncached + cache read + cache write, whatever the provider
+    input_tokens                int,
+    output_tokens               int,
+    cached_tokens               int,
+    cache_creation_tokens       int,
+    cache_creation_5m_tokens    int,
+    cache_creation_1h_tokens    int,
+    reasoning_tokens            int,
+    prompt_tokens               int,
+    usage_state                 text NOT NULL,
+    usage                       jsonb,
+    service_tier                text,
+    -- USD, exact; NULL where no price is known. No scale: one cached token at 0.0375 USD a million has eleven decimals.
+    input_cost                  numeric,
+    output_cost                 numeric,
+    cache_read_cost             numeric,
+    cache_creation_cost         numeric,
+    tool_cost                   numeric,
+    total_cost                  numeric,
+    price_version               text,
+    model_alias_found           bool NOT NULL DEFAULT false,
+    billed                      jsonb,
+    error_type                  text,
+    error_message               text,
+    problems                    text[] NOT NULL DEFAULT '{}',
+    raw_metadata                jsonb NOT NULL DEFAULT '{}',
+    indexed_metadata            jsonb NOT NULL DEFAULT '{}',
+    client                      text,
+    claude_session_id           uuid,
+    agent_id                    text,
+    parent_agent_id             text,
+    trace_id                    text,
+    span_path                   text,
+    span_name                   text,
+    request_body                text,
+    response_body               text,
+    body_s3_key                 text,
+    created_at                  timestamptz NOT NULL DEFAULT now(),
+    synced_to_butler            bool NOT NULL DEFAULT false,
+    PRIMARY KEY (id, requested_at, org_id)
+) PARTITION BY RANGE (requested_at);
+
+CREATE TABLE llm_requests_default PARTITION OF llm_requests DEFAULT;
+
+CREATE INDEX llm_requests_requested_at ON llm_requests (requested_at);
+CREATE INDEX llm_requests_api_key ON llm_requests (majordomo_api_key_id, requested_at DESC);
+-- path_ops answers @> alone, in three quarters of the space; fastupdate keeps its upkeep off the single row.
+CREATE INDEX llm_requests_indexed_metadata ON llm_requests
+    USING gin (indexed_metadata jsonb_path_ops) WITH (fastupdate = on);
+-- What a later price may still bill.
+CREATE INDEX llm_requests_unpriced ON llm_requests (requested_at)
+    WHERE total_cost IS NULL AND usage_state <> 'none';
+
+CREATE TABLE api_keys (
+    id              uuid PRIMARY KEY,
+    org_id          uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+    name            text NOT NULL,
+    description     text,
+    key_hash        varchar(64) NOT NULL UNIQUE,  -- SHA-256 of the key, in hex
+    is_active       bool NOT NULL DEFAULT true,
+    on_hangup       text CHECK (on_hangup IN ('drain', 'cut')),  -- NULL: the setting of the same name
+    metadata        jsonb NOT NULL DEFAULT '{}',
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    revoked_at      timestamptz,
+    last_used_at    timestamptz,
+    request_count   bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 70);  -- counts change with every batch: room for the new version on the same page
+
+CREATE TABLE llm_requests_metadata_keys (
+    majordomo_api_key_id    uuid NOT NULL,
+    key_name                varchar(255) NOT NULL,
+    org_id                  uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+    display_name            varchar(255),
+    key_type                varchar(50) NOT NULL DEFAULT 'string',
+    is_required             bool NOT NULL DEFAULT false,
+    is_active               bool NOT NULL DEFAULT false,
+    activated_at            timestamptz,
+    request_count           bigint NOT NULL DEFAULT 0,
+    last_seen_at            timestamptz,
+    hll_state               bytea,
+    approx_cardinality      int NOT NULL DEFAULT 0,
+    hll_updated_at          timestamptz,
+    rollup_stopped_at       timestamptz,  -- since then the key has too many values for usage_by_metadata_*
+    created_at              timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (majordomo_api_key_id, key_name, org_id)
+) WITH (fillfactor = 70);
+-- Out of line and as it is: a row whose counts change does not write its 4 KiB sketch again.
+ALTER TABLE llm_requests_metadata_keys ALTER COLUMN hll_state SET STORAGE EXTERNAL;
+CREATE INDEX llm_requests_metadata_keys_active ON llm_requests_metadata_keys (majordomo_api_key_id, is_active);
+
+CREATE TABLE claude_sessions (
+    id                      uuid NOT NULL,
+    org_id                  uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+    majordomo_api_key_id    uuid NOT NULL,
+    session_name            text,
+    started_at              timestamptz NOT NULL DEFAULT now(),
+    ended_at                timestamptz,
+    total_requests          bigint NOT NULL DEFAULT 0,
+    total_input_tokens      bigint NOT NULL DEFAULT 0,
+    total_output_tokens     bigint NOT NULL DEFAULT 0,
+    total_cost              numeric NOT NULL DEFAULT 0,
+    created_at              timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (id, org_id)
+) WITH (fillfactor = 70);
+CREATE INDEX claude_sessions_api_key ON claude_sessions (majordomo_api_key_id, started_at DESC);
+
+-- created_at is its request's requested_at, so that both leave together.
+CREATE TABLE claude_request_details (
+    id                      uuid NOT NULL,
+    org_id                  uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+    llm_request_id          uuid NOT NULL,
+    session_id              uuid,
+    message_count           int,
+    user_message_count      int,
+    assistant_message_count int,
+    tool_names              text[] NOT NULL DEFAULT '{}',
+    tool_use_count          int NOT NULL DEFAULT 0,
+    has_thinking            bool NOT NULL DEFAULT false,
+    is_plan_mode            bool NOT NULL DEFAULT false,
+    stop_reason             text,
+    system_prompt_hash      varchar(64),
+    created_at              timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (id, created_at, org_id)
+) PARTITION BY RANGE (created_at);
+
+CREATE TABLE claude_request_details_default PARTITION OF claude_request_details DEFAULT;
+
+CREATE INDEX claude_request_details_request ON claude_request_details (llm_request_id);
+CREATE INDEX claude_request_details_session ON claude_request_details (session_id, created_at);
+
+-- Usage by one dimension at a time, written with the rows. A cross-product of dimensions has nearly as many cells as
+-- there are requests; these have few. bucket_start is the UTC hour or day of requested_at. The four tables share all
+-- columns after their dimension:
+--   errors    status_code >= 400, or outcome provider_broke, refused, gateway_stopped or lost
+--   unpriced  something was used (usage_state other than none) and no price is known
+--   timed_requests, response_time_ms   how many have a response time, and its sum
+CREATE TABLE usage_by_model_hourly (
+    bucket_start            timestamptz NOT NULL,
+    org_id                  uuid NOT NULL,
+    majordomo_api_key_id    uuid NOT NULL,
+    provider                varchar(100) NOT NULL,
+    model                   varchar(100) NOT NULL,  -- '' where the row has none
+    requests                bigint NOT NULL,
+    errors                  bigint NOT NULL,
+    unpriced                bigint NOT NULL,
+    timed_requests          bigint NOT NULL,
+    response_time_ms        bigint NOT NULL,
+    input_tokens            bigint NOT NULL,
+    output_tokens           bigint NOT NULL,
+    cached_tokens           bigint NOT NULL,
+    cache_creation_tokens   bigint NOT NULL,
+    reasoning_tokens        bigint NOT NULL,
+    prompt_tokens           bigint NOT NULL,
+    input_cost              numeric NOT NULL,
+    output_cost             numeric NOT NULL,
+    cache_read_cost         numeric NOT NULL,
+    cache_creation_cost     numeric NOT NULL,
+    tool_cost               numeric NOT NULL,
+    total_cost              numeric NOT NULL,
+    PRIMARY KEY (bucket_start, majordomo_api_key_id, provider, model, org_id)
+) WITH (fillfactor = 70);
+
+CREATE TABLE usage_by_model_daily (
+    LIKE usage_by_model_hourly INCLUDING ALL
+) WITH (fillfactor = 70);
+
+-- Active metadata keys only. A value longer than 256 characters is cut, with a digest of the whole at its end.
+CREATE TABLE usage_by_metadata_hourly (
+    bucket_start            timestamptz NOT NULL,
+    org_id                  uuid NOT NULL,
+    majordomo_api_key_id    uuid NOT NULL,
+    key_name                varchar(255) NOT NULL,
+    key_value               text NOT NULL,
+    requests                bigint NOT NULL,
+    errors                  bigint NOT NULL,
+    unpriced                bigint NOT NULL,
+    timed_requests          bigint NOT NULL,
+    response_time_ms        bigint NOT NULL,
+    input_tokens            bigint NOT NULL,
+    output_tokens           bigint NOT NULL,
+    cached_tokens           bigint NOT NULL,
+    cache_creation_tokens   bigint NOT NULL,
+    reasoning_tokens        bigint NOT NULL,
+    prompt_tokens           bigint NOT NULL,
+    input_cost              numeric NOT NULL,
+    output_cost             numeric NOT NULL,
+    cache_read_cost         numeric NOT NULL,
+    cache_creation_cost     numeric NOT NULL,
+    tool_cost               numeric NOT NULL,
+    total_cost              numeric NOT NULL,
+    PRIMARY KEY (key_name, bucket_start, majordomo_api_key_id, key_value, org_id)
+) WITH (fillfactor = 70);
+
+CREATE TABLE usage_by_metadata_daily (
+    LIKE usage_by_metadata_hourly INCLUDING ALL
+) WITH (fillfactor = 70);
+
+-- How far each journal has been moved into the tables above; changes in the same transaction as they do.
+CREATE TABLE journal_positions (
+    journal_id      uuid PRIMARY KEY,
+    segment         int NOT NULL DEFAULT 0,
+    byte_offset     bigint NOT NULL DEFAULT 0,
+    updated_at      timestamptz NOT NULL DEFAULT now(),
+    finished_at     timestamptz  -- its process is gone and nothing is left in it; the files may go too
+) WITH (fillfactor = 70);
+
+-- Requests still running when the position left the segment that holds their opening, so that the segment can go.
+CREATE TABLE journal_openings (
+    journal_id      uuid NOT NULL,
+    request_id      uuid NOT NULL,
+    frame           bytea NOT NULL,  -- the payload of the opening frame
+    PRIMARY KEY (journal_id, request_id)
+);
+
+-- Front desks decide from memory and listen here for what changed. The payload is the key's id.
+CREATE FUNCTION majordomo_notify_key() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('majordomo_keys', CASE TG_OP WHEN 'DELETE' THEN OLD.id ELSE NEW.id END::text);
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER api_keys_notify_made AFTER INSERT OR DELETE ON api_keys
+    FOR EACH ROW EXECUTE FUNCTION majordomo_notify_key();
+-- Not on counts and last use: those change with every batch and decide nothing.
+CREATE TRIGGER api_keys_notify_changed AFTER UPDATE ON api_keys
+    FOR EACH ROW WHEN (
+        (OLD.key_hash, OLD.is_active, OLD.revoked_at, OLD.on_hangup, OLD.org_id, OLD.metadata)
+        IS DISTINCT FROM (NEW.key_hash, NEW.is_active, NEW.revoked_at, NEW.on_hangup, NEW.org_id, NEW.metadata)
+    ) EXECUTE FUNCTION majordomo_notify_key();
+
+-- The payload is the id of the API key that owns the metadata key.
+CREATE FUNCTION majordomo_notify_metadata_key() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('majordomo_metadata_keys',
+        CASE TG_OP WHEN 'DELETE' THEN OLD.majordomo_api_key_id ELSE NEW.majordomo_api_key_id END::text);
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER metadata_keys_notify_made AFTER INSERT ON llm_requests_metadata_keys
+    FOR EACH ROW WHEN (NEW.is_active) EXECUTE FUNCTION majordomo_notify_metadata_key();
+CREATE TRIGGER metadata_keys_notify_changed AFTER UPDATE ON llm_requests_metadata_keys
+    FOR EACH ROW WHEN (
+        (OLD.is_active, OLD.rollup_stopped_at) IS DISTINCT FROM (NEW.is_active, NEW.rollup_stopped_at)
+    ) EXECUTE FUNCTION majordomo_notify_metadata_key();
+CREATE TRIGGER metadata_keys_notify_gone AFTER DELETE ON llm_requests_metadata_keys
+    FOR EACH ROW WHEN (OLD.is_active) EXECUTE FUNCTION majordomo_notify_metadata_key();
