@@ -1,0 +1,3 @@
+INSERT INTO api_keys (id, name, description, key_hash, on_hangup)
+VALUES ($1, $2, $3, $4, $5)
+RETURNING id, name, description, is_active, on_hangup, created_at, revoked_at, last_used_at, request_count

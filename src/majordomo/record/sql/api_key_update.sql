@@ -1,0 +1,7 @@
+-- $2, $4, $6 say which of name, description and on_hangup change; the others stay.
+UPDATE api_keys
+SET name = CASE WHEN $2::bool THEN $3::text ELSE name END,
+    description = CASE WHEN $4::bool THEN $5::text ELSE description END,
+    on_hangup = CASE WHEN $6::bool THEN $7::text ELSE on_hangup END
+WHERE id = $1
+RETURNING id, name, description, is_active, on_hangup, created_at, revoked_at, last_used_at, request_count
