@@ -32,6 +32,7 @@ class Bucket(StrEnum):
     GROUNDING = "grounding"  # Gemini 3: queries; Gemini 2: grounded prompts
     CHARACTERS = "characters"  # speech synthesis billed by text length
     AUDIO_SECONDS = "audio_seconds"  # transcription billed by duration, in milliseconds
+    IMAGES = "images"  # pictures billed by the piece, where the provider tells no tokens
 
 
 class UsageState(StrEnum):
@@ -44,10 +45,13 @@ class UsageState(StrEnum):
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
-    """What is billed at one model's rates. Most replies have one part; advisor or fallback turns add their own."""
+    """What is billed at one model's rates. Most replies have one part; every iteration, advisor turn or batch item
+    adds its own, because the size of *its* prompt decides a context bracket.
+    """
 
-    model: str | None
-    counts: dict[Bucket, int]
+    model: str | None  # None: the reply's model, or else the request's
+    counts: dict[Bucket, int]  # no zeros
+    context: int | None = None  # the prompt size that decides the bracket; None: the sum of this part's input buckets
 
 
 class Reading(msgspec.Struct, kw_only=True):
