@@ -15,7 +15,7 @@ MAX_SOCKET_PATH = 100
 PASSABLE = 0o711
 
 #: Where short socket paths are made. Fixed, not ``TMPDIR``: a command must find what the service made.
-SHORT_BASE = Path("/tmp")  # noqa: S108 - the directory made in it is private and its owner is checked
+SHORT_BASE = Path("/tmp")  # noqa: S108 - what is made in it is private, and its owner is checked
 
 
 class PlacesError(Exception):
@@ -67,10 +67,13 @@ class Places:
         return self.socket(self.run_dir / "back_office.sock")
 
     def socket(self, wished: Path) -> Path:
-        """``wished``, or a path of the same name in a short private directory if it is too long for a unix socket."""
-        if len(os.fsencode(wished)) <= MAX_SOCKET_PATH:
+        """``wished``, or one of the same folder and name in a short private directory, if it cannot be a socket's path.
+
+        It may be too long, or hold a comma, which separates hosts in a DSN.
+        """
+        if len(os.fsencode(wished)) <= MAX_SOCKET_PATH and "," not in str(wished):
             return wished
-        return self.short_dir / wished.name
+        return self.short_dir / wished.parent.name / wished.name
 
     @property
     def short_dir(self) -> Path:
@@ -95,15 +98,13 @@ class Places:
         for place in (self.journal_dir, self.run_dir, self.prices_dir, self.dead_letter_dir):
             make_directory(place)
         if self.back_office_socket.parent != self.run_dir:
-            self.make_short_dir()
+            make_directory(self.make_short_dir() / self.run_dir.name)
         return self
 
     def make_short_dir(self) -> Path:
         """Create the short private directory; its base stands in a directory anyone can write, so it is checked."""
-        base = self.short_dir.parent
-        make_directory(base, PASSABLE if os.geteuid() == 0 else PRIVATE)
-        for place in (base, self.short_dir):
-            make_directory(place)
+        for place in (self.short_dir.parent, self.short_dir):
+            make_directory(place, PASSABLE if os.geteuid() == 0 else PRIVATE)
             found = place.lstat()
             if (
                 not stat.S_ISDIR(found.st_mode)

@@ -30,6 +30,9 @@ class ProviderSettings(BaseModel):
     version_prefix: Literal["add", "strip", "keep"] | None = Field(
         None, description="What to do with a leading `/v1`: `add` it if missing, `strip` it, or `keep` the path as it came."
     )
+    inject_stream_usage: bool | None = Field(
+        None, description="False where this provider refuses `stream_options`; usage of such streams is then estimated."
+    )
 
     @field_validator("base_url")
     @classmethod
@@ -58,6 +61,18 @@ class Settings(BaseSettings):
     postgres_bin: Path | None = Field(
         None, description="Directory with `postgres` and `initdb` for the embedded database, instead of the packaged ones."
     )
+    postgres_user: str | None = Field(
+        None,
+        description="Account the embedded database runs as when majordomo runs as root, which PostgreSQL refuses. "
+        "Unset: `majordomo`, `postgres` or `nobody`, the first that exists.",
+    )
+    postgres_port: int | None = Field(
+        None,
+        ge=1,
+        le=65_535,
+        description="TCP port on 127.0.0.1 where other programs reach the embedded database, by password. "
+        "Unset: only its private unix socket.",
+    )
 
     # Providers
     providers: dict[str, ProviderSettings] = Field(
@@ -80,7 +95,7 @@ class Settings(BaseSettings):
     body_timeout: Seconds = Field(60.0, description="Between two pieces of a request body.")
     keepalive_timeout: Seconds = Field(75.0, description="How long an idle connection of a caller is kept.")
     caller_stall_timeout: Seconds = Field(300.0, description="How long a caller may accept no byte of a waiting reply.")
-    max_connections: int = Field(10_000, ge=1, description="Open caller connections per worker; further ones wait unaccepted.")
+    max_connections: int = Field(10_000, ge=1, description="Open caller connections per worker; further ones get 503.")
     max_pipelined: int = Field(64, ge=1, le=10_000, description="Requests a caller may send ahead on one connection.")
 
     # Metadata
