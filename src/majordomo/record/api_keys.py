@@ -1,4 +1,4 @@
-"""Gateway keys: made, listed, changed, revoked, rotated. The secret exists only in the reply to ``create`` and ``rotate``.
+"""Gateway keys: made, listed, changed, revoked, rotated. A secret exists only in what ``create`` and ``rotate`` return.
 
 Every change that decides anything is told to the front desks by the trigger on ``api_keys``, within the transaction.
 """
@@ -7,7 +7,7 @@ import base64
 import datetime as dt
 import hashlib
 import os
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from uuid import UUID
 
 import asyncpg
@@ -24,7 +24,7 @@ FIRST_KEY_NAME = "first key"
 MOST_NAME_CHARACTERS = 255  # fits a table's column and every label it becomes
 MOST_DESCRIPTION_CHARACTERS = 4_000
 
-#: "begin these transactions one after the other": two gateways on one empty database must not both make a first key.
+#: Taken by whoever makes the first key: two gateways on one empty database must not both make a first key.
 _FIRST_KEY_LOCK = int.from_bytes(b"firstkey", signed=True)
 
 OnHangup = Literal["drain", "cut"]
@@ -97,9 +97,10 @@ async def create(
         WrongKeyError: a name or description that is empty, too long or not printable.
     """
     secret = new_secret()
+    key_id = new_uuid(clock())
     row = await connection.fetchrow(
         statement("api_key_create"),
-        new_uuid(clock()),
+        key_id,
         _name(name),
         _description(description),
         hash_of(secret),
@@ -150,8 +151,8 @@ async def update(
     key: ApiKey,
     *,
     name: str | msgspec.UnsetType = UNCHANGED,
-    description: str | None | msgspec.UnsetType = UNCHANGED,
-    on_hangup: OnHangup | None | msgspec.UnsetType = UNCHANGED,
+    description: str | msgspec.UnsetType | None = UNCHANGED,
+    on_hangup: OnHangup | msgspec.UnsetType | None = UNCHANGED,
 ) -> ApiKey:
     """Change what is given; an ``on_hangup`` or ``description`` of None takes it away.
 
@@ -205,7 +206,8 @@ async def _why_not(connection: Connection, key: ApiKey) -> ApiKeyError:
     present = await find(connection, str(key.id))  # raises UnknownKeyError if it has gone
     since = f" since {present.revoked_at:%Y-%m-%d %H:%M:%S} UTC" if present.revoked_at else ""
     return RevokedKeyError(
-        f"the key {present.name!r} ({present.id}) is revoked{since}, which is for good; make another: majordomo keys create"
+        f"the key {present.name!r} ({present.id}) is revoked{since}, which is for good; "
+        "make another: majordomo keys create"
     )
 
 
@@ -226,6 +228,4 @@ def _description(description: str | None) -> str | None:
 
 def _key(row: asyncpg.Record | None) -> ApiKey:
     assert row is not None
-    fields: dict[str, Any] = dict(row)
-    fields["id"] = UUID(bytes=row["id"].bytes)  # the driver's own UUID type, made the standard one
-    return ApiKey(**fields)
+    return ApiKey(**row)
