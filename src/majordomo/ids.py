@@ -7,7 +7,7 @@ _RANDOM_POOL = 4096  # bytes drawn from the kernel at a time: one system call fo
 
 
 class IdMaker:
-    """Makes UUIDv7s that increase strictly within one process, also within a millisecond or when the clock steps back."""
+    """Makes UUIDv7s that increase strictly within one process, also within a ms or when the clock steps back."""
 
     __slots__ = ("_left", "_pool", "_sequence", "_stamp_ms")
 

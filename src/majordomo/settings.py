@@ -28,7 +28,8 @@ class ProviderSettings(BaseModel):
 
     base_url: str | None = Field(None, description="Upstream base URL, `http(s)://host[:port][/prefix]`.")
     version_prefix: Literal["add", "strip", "keep"] | None = Field(
-        None, description="What to do with a leading `/v1`: `add` it if missing, `strip` it, or `keep` the path as it came."
+        None,
+        description="What to do with a leading `/v1`: `add` it if missing, `strip` it, or `keep` the path as it came.",
     )
     inject_stream_usage: bool | None = Field(
         None, description="False where this provider refuses `stream_options`; usage of such streams is then estimated."
@@ -59,7 +60,8 @@ class Settings(BaseSettings):
         None, description="DSN of a PostgreSQL 14 or newer. Unset: an embedded PostgreSQL in the data directory."
     )
     postgres_bin: Path | None = Field(
-        None, description="Directory with `postgres` and `initdb` for the embedded database, instead of the packaged ones."
+        None,
+        description="Directory with `postgres` and `initdb` for the embedded database, instead of the packaged ones.",
     )
     postgres_user: str | None = Field(
         None,
@@ -84,13 +86,19 @@ class Settings(BaseSettings):
     )
     upstream_idle_timeout: Seconds = Field(600.0, description="Between two bytes of a provider's reply.")
     upstream_keepalive: Seconds = Field(55.0, description="How long an idle connection to a provider is kept.")
-    upstream_idle_connections: int = Field(256, ge=0, le=65_536, description="Idle connections kept per provider and worker.")
-    upstream_ca_file: Path | None = Field(None, description="PEM bundle to verify providers with, instead of the system's.")
+    upstream_idle_connections: int = Field(
+        256, ge=0, le=65_536, description="Idle connections kept per provider and worker."
+    )
+    upstream_ca_file: Path | None = Field(
+        None, description="PEM bundle to verify providers with, instead of the system's."
+    )
 
     # What a caller may send
     max_header_bytes: int = Field(64 * KIB, ge=KIB, le=MIB, description="Request line and header block together.")
     max_headers: int = Field(200, ge=10, le=10_000, description="Number of header lines.")
-    max_body_bytes: int = Field(64 * MIB, ge=KIB, le=4096 * MIB, description="Request body. Providers stop at 32 MB or less.")
+    max_body_bytes: int = Field(
+        64 * MIB, ge=KIB, le=4096 * MIB, description="Request body. Providers stop at 32 MB or less."
+    )
     header_timeout: Seconds = Field(20.0, description="From the first byte of a request to the end of its headers.")
     body_timeout: Seconds = Field(60.0, description="Between two pieces of a request body.")
     keepalive_timeout: Seconds = Field(75.0, description="How long an idle connection of a caller is kept.")
@@ -105,27 +113,40 @@ class Settings(BaseSettings):
 
     # Metering
     inject_stream_usage: bool = Field(
-        True, description="Ask OpenAI chat and completion streams for usage where the caller did not, and withhold the extra chunk."
+        True,
+        description="Ask OpenAI streams for usage where the caller did not, and withhold the extra chunk.",
     )
     on_hangup: Literal["drain", "cut"] = Field(
-        "drain", description="When a caller hangs up: read on to learn the exact usage, or cut and estimate. A key can differ."
+        "drain",
+        description="When a caller hangs up: read on to learn the exact usage, or cut and estimate. A key can differ.",
     )
     drain_max_seconds: Seconds = Field(120.0, description="Longest time to read on after a caller has gone.")
     drain_max_bytes: int = Field(16 * MIB, ge=0, description="Most bytes to read on after a caller has gone.")
-    drain_max_streams: int = Field(256, ge=0, description="Replies read on at one time, per worker; beyond that they are cut.")
+    drain_max_streams: int = Field(
+        256, ge=0, description="Replies read on at one time, per worker; beyond that they are cut."
+    )
     max_reading_bytes: int = Field(
-        64 * MIB, ge=MIB, description="Longest reply body, or single SSE line, that is kept to be read; far above real use."
+        64 * MIB,
+        ge=MIB,
+        description="Longest reply body, or single SSE line, that is kept to be read; far above real use.",
     )
 
     # Recording
-    journal_segment_bytes: int = Field(16 * MIB, ge=64 * KIB, le=1024 * MIB, description="Size at which a journal file is closed.")
+    journal_segment_bytes: int = Field(
+        16 * MIB, ge=64 * KIB, le=1024 * MIB, description="Size at which a journal file is closed."
+    )
     journal_sync_ms: int = Field(
-        200, ge=1, le=60_000, description="Most milliseconds of journal that a power cut can lose; `kill -9` loses none."
+        200,
+        ge=1,
+        le=60_000,
+        description="Most milliseconds of journal that a power cut can lose; `kill -9` loses none.",
     )
     on_journal_full: Literal["refuse", "serve"] = Field(
         "refuse", description="Disk full: refuse new requests with 503, or serve them unrecorded and count them."
     )
-    retention_months: int | None = Field(None, ge=1, le=1200, description="Months of requests kept; older partitions are dropped.")
+    retention_months: int | None = Field(
+        None, ge=1, le=1200, description="Months of requests kept; older partitions are dropped."
+    )
 
     # Prices
     price_feed: bool = Field(True, description="Refresh prices from the feed every `price_refresh_seconds`.")
@@ -138,8 +159,12 @@ class Settings(BaseSettings):
 
     # Running
     shutdown_grace: Seconds = Field(30.0, description="How long running requests may go on after SIGTERM.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line that is logged.")
-    log_format: Literal["auto", "text", "json"] = Field("auto", description="`auto`: text on a terminal, JSON elsewhere.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe line that is logged."
+    )
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto", description="`auto`: text on a terminal, JSON elsewhere."
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -164,10 +189,12 @@ _config_file: dict[str, Path | None] = {}
 
 
 def find_config(explicit: Path | None) -> Path | None:
-    """The configuration file to read: the one named, else the working directory's, else the user's; None if none exists."""
+    """The file to read: the one named, else the working directory's, else the user's; None if there is none."""
     if explicit is not None:
         if not explicit.is_file():
-            raise SettingsError(f"configuration file {explicit} does not exist; name one that does, or leave --config out")
+            raise SettingsError(
+                f"configuration file {explicit} does not exist; name one that does, or leave --config out"
+            )
         return explicit
     for folder in (Path.cwd(), Path(platformdirs.user_config_dir("majordomo", appauthor=False))):
         if (folder / CONFIG_NAME).is_file():

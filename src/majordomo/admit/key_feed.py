@@ -1,0 +1,173 @@
+"""Keeps the key ring equal to the ``api_keys`` table: loaded whole, then followed by LISTEN.
+
+While the database is away the ring serves what it holds; a copy on disk lets a front desk that restarts meanwhile
+serve the same keys. The copy holds hashes and ids, no secret.
+"""
+
+import asyncio
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from majordomo.admit.keys import Key, KeyRing
+from majordomo.clock import steady
+from majordomo.logs import logger
+
+CHANNEL = "majordomo_keys"
+
+_ALL = "SELECT id, org_id, key_hash, is_active, on_hangup FROM api_keys"
+_BY_ID = f"{_ALL} WHERE id = $1"
+_BY_HASH = f"{_ALL} WHERE key_hash = $1"
+
+_RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0)  # a revocation must bite within a second of the database's return
+_QUERY_TIMEOUT = 3.0  # seconds; a caller with an unknown key waits at most this long for its 401 or 503
+_PROBE_SECONDS = 5.0  # a dead peer that never closed its socket is noticed after this long
+_MISSES_KEPT = 4096  # unknown keys remembered, so that a flood of them is not a flood of queries
+_MISS_SECONDS = 2.0  # how long an unknown key stays unknown; a new key announces itself earlier
+
+_log = logger("keys")
+
+
+class _SavedKey(msgspec.Struct, array_like=True):
+    key_hash: str
+    id: bytes
+    org_id: bytes | None
+    active: bool
+    on_hangup: Literal["drain", "cut"] | None
+
+
+class KeyFeed:
+    """Follows the table from its own task; ``lookup`` asks about one key the ring does not hold."""
+
+    def __init__(self, ring: KeyRing, dsn: str, copy: Path) -> None:
+        self._ring = ring
+        self._dsn = dsn
+        self._copy = copy
+        self._connection: asyncpg.Connection[Any] | None = None
+        self._busy = asyncio.Lock()  # one query at a time on one connection
+        self._changed: asyncio.Queue[str] = asyncio.Queue()
+        self._misses: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Follow the table until cancelled; never raises for what the database does."""
+        self._restore()
+        attempt = 0
+        while True:
+            try:
+                await self._follow()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as lost:
+                if attempt == 0:
+                    _log.warning("key store away, serving the keys that are known", reason=type(lost).__name__)
+            else:
+                attempt = 0
+            attempt = 0 if self._ring.fresh else attempt + 1
+            self._ring.fresh = False
+            self._connection = None
+            await asyncio.sleep(_RETRY_SECONDS[min(attempt, len(_RETRY_SECONDS) - 1)])
+
+    async def lookup(self, key_hash: str) -> Key | None:
+        """Ask the database about a key that the ring does not hold; None if there is no such key.
+
+        Raises:
+            ConnectionError: the database cannot be asked.
+        """
+        missed = self._misses.get(key_hash)
+        if missed is not None and steady() - missed < _MISS_SECONDS:
+            return None
+        connection = self._connection
+        if connection is None:
+            raise ConnectionError("key store away")
+        try:
+            async with asyncio.timeout(_QUERY_TIMEOUT), self._busy:
+                row = await connection.fetchrow(_BY_HASH, key_hash)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as lost:
+            raise ConnectionError("key store away") from lost
+        if row is None:
+            if len(self._misses) >= _MISSES_KEPT:
+                self._misses.clear()
+            self._misses[key_hash] = steady()
+            return None
+        self._ring.put(key_hash, _key(row))
+        return self._ring.get(key_hash)
+
+    async def _follow(self) -> None:
+        connection = await asyncpg.connect(
+            self._dsn,
+            timeout=_QUERY_TIMEOUT,
+            command_timeout=_QUERY_TIMEOUT,
+            server_settings={"application_name": "majordomo front desk"},
+        )
+        try:
+            await connection.add_listener(CHANNEL, self._heard)
+            rows = await connection.fetch(_ALL)
+            self._ring.replace_all({row["key_hash"]: _key(row) for row in rows})
+            self._misses.clear()
+            self._connection = connection
+            self._ring.fresh = True
+            _log.info("following the key store", keys=len(rows))
+            self._save()
+            while True:
+                await self._take_one_change(connection)
+        finally:
+            with suppress(Exception):
+                connection.terminate()
+
+    async def _take_one_change(self, connection: "asyncpg.Connection[Any]") -> None:
+        try:
+            key_id = await asyncio.wait_for(self._changed.get(), _PROBE_SECONDS)
+        except TimeoutError:
+            async with self._busy:
+                await connection.execute("SELECT 1")
+            return
+        try:
+            wanted = UUID(key_id)
+        except ValueError:
+            return  # not one of our notices
+        async with self._busy:
+            row = await connection.fetchrow(_BY_ID, wanted)
+        if row is None:
+            self._ring.drop(wanted.bytes)
+        else:
+            self._ring.put(row["key_hash"], _key(row))
+        self._misses.clear()
+        if self._changed.empty():
+            self._save()
+
+    def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        self._changed.put_nowait(str(payload))
+
+    def _save(self) -> None:
+        saved = [_SavedKey(h, key.id, key.org_id, key.active, key.on_hangup) for h, key in self._ring.items()]
+        partial = self._copy.with_name(f"{self._copy.name}.{os.getpid()}")
+        try:
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                os.write(descriptor, msgspec.msgpack.encode(saved))
+            finally:
+                os.close(descriptor)
+            partial.replace(self._copy)
+        except OSError as failed:
+            _log.warning("could not keep a copy of the key ring", reason=failed.strerror)
+
+    def _restore(self) -> None:
+        try:
+            saved = msgspec.msgpack.decode(self._copy.read_bytes(), type=list[_SavedKey])
+        except (OSError, msgspec.DecodeError):
+            return
+        self._ring.replace_all({s.key_hash: Key(s.id, s.org_id, s.active, s.on_hangup) for s in saved})
+
+
+def _key(row: Any) -> Key:
+    org_id: UUID | None = row["org_id"]
+    on_hangup = row["on_hangup"]
+    return Key(
+        id=row["id"].bytes,
+        org_id=org_id.bytes if org_id is not None else None,
+        active=row["is_active"],
+        on_hangup=on_hangup if on_hangup in ("drain", "cut") else None,
+    )

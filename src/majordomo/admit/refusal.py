@@ -1,0 +1,95 @@
+"""Why a request may not go on: decisions are values, the shell turns them into replies."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+class Refusal(NamedTuple):
+    """An answer of the gateway's own. ``code`` is stable and for programs, ``message`` is for people."""
+
+    status: int
+    code: str
+    message: str
+    headers: Mapping[str, str] = _NO_HEADERS
+
+
+KEY_MISSING = Refusal(
+    401,
+    "gateway_key_missing",
+    "No gateway key: send the header X-Majordomo-Key with a key made by `majordomo keys create --name NAME`.",
+)
+KEY_UNKNOWN = Refusal(
+    401,
+    "gateway_key_unknown",
+    "The gateway key in X-Majordomo-Key is not known here; `majordomo keys list` shows which keys exist.",
+)
+KEY_REVOKED = Refusal(
+    401, "gateway_key_revoked", "The gateway key in X-Majordomo-Key was revoked; ask the gateway's owner for a new one."
+)
+KEY_STORE_AWAY = Refusal(
+    503,
+    "key_store_unavailable",
+    "The gateway cannot reach its key store and has not seen this key before; try again in a few seconds.",
+    {"Retry-After": "5"},
+)
+STOPPING = Refusal(
+    503, "gateway_stopping", "The gateway is stopping and takes no new requests; try again.", {"Retry-After": "2"}
+)
+CROWDED = Refusal(
+    503,
+    "too_many_connections",
+    "The gateway has as many open connections as it is set to hold (max_connections); try again.",
+    {"Retry-After": "1"},
+)
+JOURNAL_FULL = Refusal(
+    503,
+    "journal_full",
+    "The gateway cannot record requests because its disk is full, and is set to refuse rather than not record.",
+    {"Retry-After": "30"},
+)
+UPSTREAM_TIMED_OUT = Refusal(504, "provider_timeout", "The provider did not begin its reply in the time allowed.")
+BODY_STALLED = Refusal(408, "request_timeout", "The rest of the request did not arrive in the time allowed.")
+BACK_OFFICE_AWAY = Refusal(
+    503,
+    "back_office_unavailable",
+    "The part of the gateway that answers this page is starting or restarting; requests to providers go on meanwhile.",
+    {"Retry-After": "2"},
+)
+
+
+def malformed(why: str) -> Refusal:
+    """The bytes are not a well-formed HTTP/1.1 request; ``why`` names the fault."""
+    return Refusal(400, "malformed_request", f"Malformed HTTP request: {why}.")
+
+
+def head_too_large(limit: int) -> Refusal:
+    """The header block is over ``limit`` (bytes or lines, whichever was passed)."""
+    return Refusal(431, "headers_too_large", f"The request's header block is over the gateway's limit of {limit}.")
+
+
+def body_too_large(limit_bytes: int) -> Refusal:
+    """The body is, or says it will be, over the limit."""
+    return Refusal(413, "body_too_large", f"The request's body is over the gateway's limit of {limit_bytes} bytes.")
+
+
+def no_route(path: str, supported: str) -> Refusal:
+    """No provider answers to this path."""
+    return Refusal(
+        404,
+        "no_provider_for_path",
+        f"No provider for {path[:200]}. Supported: {supported}. "
+        "Other paths need the header X-Majordomo-Provider naming the provider.",
+    )
+
+
+def unknown_provider(name: str, known: str) -> Refusal:
+    """``X-Majordomo-Provider`` names nobody."""
+    return Refusal(404, "unknown_provider", f"No provider is called {name[:100]!r}. Known: {known}.")
+
+
+def unreachable(provider: str, why: str) -> Refusal:
+    """The provider could not be reached, or broke off before its reply began."""
+    return Refusal(502, "provider_unreachable", f"The provider {provider} could not be reached: {why}.")

@@ -1,0 +1,213 @@
+"""The books of one request: opened in the journal before it leaves, metered as its reply passes, closed when it ends.
+
+Nothing in here may fail or delay the caller: a fault in metering or pricing costs a field of the row, never the reply.
+"""
+
+from majordomo.admit.refusal import Refusal
+from majordomo.apis import Api
+from majordomo.clock import steady, wall_us
+from majordomo.forward.books import Books
+from majordomo.forward.routes import Route
+from majordomo.ids import uuid_text
+from majordomo.logs import logger
+from majordomo.meter.readers import reader_for
+from majordomo.meter.reading import Reader, Reading, RequestFacts, UsageState
+from majordomo.meter.request import read_request
+from majordomo.price.bill import Bill
+from majordomo.record.frames import Close, Opening, Outcome
+
+_log = logger("account")
+
+_NO_FACTS = RequestFacts()
+_BROKEN_METER = "meter_failed"
+
+
+class Account:
+    """One request's row in the making."""
+
+    __slots__ = (
+        "_books",
+        "_facts",
+        "_first_byte",
+        "_reader",
+        "_request_body",
+        "_requested_at",
+        "_started",
+        "_streamed",
+        "api",
+        "ended",
+        "id",
+        "path",
+        "provider",
+        "request_content_type",
+        "sent",
+        "status",
+    )
+
+    def __init__(self, books: Books, route: Route | None, path: str, request_content_type: str) -> None:
+        self._books = books
+        self._requested_at = wall_us()
+        self._started = steady()
+        self._first_byte: float | None = None
+        self._reader: Reader | None = None
+        self._request_body: bytes | bytearray | None = None
+        self._facts: RequestFacts | None = None
+        self._streamed = False
+        self.id = books.ids.make(self._requested_at)
+        self.api = route.api if route else Api.OPENAI_OTHER
+        self.provider = route.provider.name if route else ""
+        self.path = path
+        self.request_content_type = request_content_type
+        self.status: int | None = None
+        self.sent = False  # the whole request went to the provider
+        self.ended = False
+
+    @property
+    def id_text(self) -> str:
+        """The request's id as callers and SQL see it."""
+        return uuid_text(self.id)
+
+    def open(self, opening: Opening) -> None:
+        """Write the opening; from here on the request has a row, whatever happens.
+
+        Raises:
+            JournalFull: the disk refuses.
+        """
+        self._books.journal.append_opening(opening)
+
+    @property
+    def requested_at(self) -> int:
+        """When the request was taken up, in microseconds since the Unix epoch."""
+        return self._requested_at
+
+    # -- the request ----------------------------------------------------------------------------------------------
+
+    def keep_body(self, piece: bytes) -> None:
+        """Keep a copy of the request's body for reading after it went out."""
+        kept = self._request_body
+        if kept is None:
+            self._request_body = piece
+        elif isinstance(kept, bytearray):
+            kept += piece
+        else:
+            self._request_body = bytearray(kept) + piece
+
+    @property
+    def request_body(self) -> bytes | bytearray:
+        """The body as far as it has come."""
+        return self._request_body if self._request_body is not None else b""
+
+    def facts(self) -> RequestFacts:
+        """What the request's body says; read once, after which the copy is let go."""
+        if self._facts is None:
+            try:
+                self._facts = read_request(self.api, self.path, self.request_body, self.request_content_type)
+            except Exception:
+                self._books.counters.meter_failures += 1
+                _log.exception("reading a request body failed", api=self.api.value)
+                self._facts = _NO_FACTS
+            self._request_body = None
+        return self._facts
+
+    # -- the reply ------------------------------------------------------------------------------------------------
+
+    def reply_began(self, status: int, content_type: str, content_encoding: str) -> None:
+        """The provider's reply head is there."""
+        self.status = status
+        self._streamed = content_type.startswith("text/event-stream") or self.api is Api.GEMINI_STREAM
+        try:
+            self._reader = reader_for(
+                self.api,
+                status=status,
+                content_type=content_type,
+                content_encoding=content_encoding,
+                limit=self._books.max_reading_bytes,
+            )
+        except Exception:
+            self._meter_failed("choosing a reader failed")
+
+    def saw(self, body: bytes) -> None:
+        """A piece of the reply's body has passed."""
+        if self._first_byte is None:
+            self._first_byte = steady()
+        if self._reader is not None:
+            try:
+                self._reader.feed(body)
+            except Exception:
+                self._meter_failed("reading a reply failed")
+
+    def _meter_failed(self, what: str) -> None:
+        self._books.counters.meter_failures += 1
+        self._reader = None
+        _log.exception(what, api=self.api.value)
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def end(self, outcome: Outcome, *, complete: bool, drained: bool = False, refusal: Refusal | None = None) -> None:
+        """Write the close. ``complete``: the reply came to its end; ``drained``: the caller was gone by then."""
+        if self.ended:
+            return
+        self.ended = True
+        ended_at, ended = wall_us(), steady()
+        facts = self.facts()
+        reading = self._reading(facts, outcome, complete)
+        if drained and reading.state is UsageState.FINAL:
+            reading.state = UsageState.DRAINED
+        if refusal is not None:
+            self.status = refusal.status
+            reading.error_type, reading.error_message = refusal.code, refusal.message
+        bill = self._bill(reading, facts)
+        first = self._first_byte
+        self._books.close(
+            Close(
+                id=self.id,
+                outcome=outcome,
+                status_code=self.status,
+                responded_at=ended_at,
+                response_time_ms=round((ended - self._started) * 1000),
+                time_to_first_byte_ms=None if first is None else round((first - self._started) * 1000),
+                streamed=self._streamed,
+                requested_model=facts.model,
+                model=reading.model or facts.model,
+                usage_state=reading.state,
+                usage=reading.usage,
+                input_tokens=reading.input_tokens,
+                output_tokens=reading.output_tokens,
+                cached_tokens=reading.cached_tokens,
+                cache_creation_tokens=reading.cache_creation_tokens,
+                cache_creation_5m_tokens=reading.cache_creation_5m_tokens,
+                cache_creation_1h_tokens=reading.cache_creation_1h_tokens,
+                reasoning_tokens=reading.reasoning_tokens,
+                prompt_tokens=reading.prompt_tokens,
+                service_tier=reading.service_tier,
+                parts=reading.parts,
+                speed=reading.speed,
+                geo=reading.geo,
+                batch=reading.batch,
+                bill=bill,
+                error_type=reading.error_type,
+                error_message=reading.error_message,
+                problems=reading.problems + facts.problems + bill.problems,
+            )
+        )
+
+    def _reading(self, facts: RequestFacts, outcome: Outcome, complete: bool) -> Reading:
+        if self._reader is None and self.sent and outcome is Outcome.CLIENT_CLOSED and self.status is None:
+            # The provider has the request and was cut off before a word: what it read can be estimated.
+            self.reply_began(200, "", "")
+            self.status = None
+        if self._reader is None:
+            return Reading(problems=(_BROKEN_METER,) if self._first_byte is not None else ())
+        try:
+            return self._reader.finish(facts, complete=complete)
+        except Exception:
+            self._meter_failed("finishing a reading failed")
+            return Reading(problems=(_BROKEN_METER,))
+
+    def _bill(self, reading: Reading, facts: RequestFacts) -> Bill:
+        try:
+            return self._books.pricer.bill(self.provider, self.api, reading, facts, self._requested_at)
+        except Exception:
+            self._books.counters.meter_failures += 1
+            _log.exception("pricing failed", api=self.api.value)
+            return Bill(problems=("pricing_failed",))

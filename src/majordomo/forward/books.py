@@ -1,0 +1,61 @@
+"""What the accounts of one front desk share: journal, pricer, ids and counters."""
+
+from typing import Protocol
+
+import msgspec
+
+from majordomo.apis import Api
+from majordomo.ids import IdMaker
+from majordomo.meter.reading import Reading, RequestFacts
+from majordomo.price.bill import Bill
+from majordomo.record.frames import Close
+from majordomo.record.journal import Journal, JournalFull
+
+
+class Prices(Protocol):
+    """The pricer, as far as a front desk asks it."""
+
+    def bill(self, provider: str, api: Api, reading: Reading, facts: RequestFacts, at_us: int) -> Bill:
+        """What a reading costs."""
+
+
+class Counters(msgspec.Struct):
+    """What a front desk counts; published every second for the metrics page."""
+
+    requests: int = 0
+    refused: int = 0
+    malformed: int = 0
+    unrecorded: int = 0  # served while the disk was full, by setting
+    closes_given_up: int = 0  # their rows say `lost`
+    meter_failures: int = 0
+    metadata_dropped: int = 0
+    drained: int = 0
+    drain_cut: int = 0
+    upstream_retries: int = 0
+
+
+class Books:
+    """Shared by all accounts of one front desk."""
+
+    __slots__ = ("counters", "ids", "journal", "max_reading_bytes", "pricer")
+
+    def __init__(self, journal: Journal, pricer: Prices, max_reading_bytes: int) -> None:
+        self.journal = journal
+        self.pricer = pricer
+        self.ids = IdMaker()
+        self.counters = Counters()
+        self.max_reading_bytes = max_reading_bytes
+
+    def close(self, close: Close) -> None:
+        """Journal a close. While the disk is full the journal keeps it in memory, within bounds."""
+        try:
+            self.journal.append_close(close)
+        except JournalFull:
+            self.counters.closes_given_up += 1
+
+    def settle(self) -> None:
+        """Write what a full disk refused before; called every second, cheap when nothing is owed."""
+        try:
+            self.journal.settle()
+        except JournalFull:
+            return

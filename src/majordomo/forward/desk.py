@@ -1,0 +1,156 @@
+"""One front desk: everything its connections share, and the clock that ends what waits too long."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from majordomo import __version__
+from majordomo.admit.keys import DigestCache, Key, KeyRing
+from majordomo.admit.metadata import MetadataLimits
+from majordomo.apis import Family
+from majordomo.clock import steady
+from majordomo.forward.books import Books
+from majordomo.forward.pool import Pool
+from majordomo.forward.providers import Origin, Provider
+from majordomo.forward.routes import Routes
+
+if TYPE_CHECKING:
+    from majordomo.forward.caller import Caller
+    from majordomo.forward.exchange import Exchange
+
+#: How often time-outs are looked at (s). All of them are seconds to minutes long, so a coarse clock will do, and no
+#: request pays for a timer of its own.
+SWEEP_SECONDS = 1.0
+
+_OWN_PAGES = frozenset({b"/", b"/health", b"/readyz", b"/metrics", b"/favicon.ico", b"/api"})
+_OWN_PREFIXES = (b"/api/", b"/assets/")
+
+
+class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings that a front desk needs, under their names in ``Settings``; bytes and seconds."""
+
+    upstream_connect_timeout: float
+    upstream_header_timeout: float
+    upstream_idle_timeout: float
+    upstream_keepalive: float
+    upstream_idle_connections: int
+    max_header_bytes: int
+    max_headers: int
+    max_body_bytes: int
+    header_timeout: float
+    body_timeout: float
+    keepalive_timeout: float
+    caller_stall_timeout: float
+    max_connections: int
+    max_pipelined: int
+    max_metadata_keys: int
+    max_metadata_key_bytes: int
+    max_metadata_value_bytes: int
+    inject_stream_usage: bool
+    on_hangup: Literal["drain", "cut"]
+    drain_max_seconds: float
+    drain_max_bytes: int
+    drain_max_streams: int
+    max_reading_bytes: int
+    journal_segment_bytes: int
+    journal_sync_ms: int
+    on_journal_full: Literal["refuse", "serve"]
+    shutdown_grace: float
+    upstream_ca_file: Path | None = None
+    price_overlay: Path | None = None
+    providers: dict[str, dict[str, object]] = {}
+
+
+class Desk:
+    """Shared state of one worker. Connections read its attributes; nothing here is asked twice per request."""
+
+    def __init__(
+        self,
+        settings: DeskSettings,
+        *,
+        routes: Routes,
+        ring: KeyRing,
+        lookup: Callable[[str], Awaitable[Key | None]],
+        books: Books,
+        pool: Pool,
+        back_office_socket: Path,
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.routes = routes
+        self.ring = ring
+        self.lookup = lookup
+        self.books = books
+        self.pool = pool
+        self.digests = DigestCache()
+        self.back_office = Provider(
+            "back office", Family.OPENAI, Origin("back-office", 80, socket=str(back_office_socket)), b"back-office"
+        )
+        self.callers: set[Caller] = set()
+        self.detached: set[Exchange] = set()  # their callers have gone, their replies are read on
+        self.tick = steady()  # the coarse clock, moved by the sweep
+        self.stopping = False  # no new requests
+        self.stopped = False  # nothing goes on
+        self.metadata_limits = MetadataLimits(
+            settings.max_metadata_keys, settings.max_metadata_key_bytes, settings.max_metadata_value_bytes
+        )
+        self.upstream_header_timeout = settings.upstream_header_timeout
+        self.upstream_idle_timeout = settings.upstream_idle_timeout
+        self.max_header_bytes = settings.max_header_bytes
+        self.max_headers = settings.max_headers
+        self.max_body_bytes = settings.max_body_bytes
+        self.header_timeout = settings.header_timeout
+        self.body_timeout = settings.body_timeout
+        self.keepalive_timeout = settings.keepalive_timeout
+        self.caller_stall_timeout = settings.caller_stall_timeout
+        self.max_connections = settings.max_connections
+        self.max_pipelined = settings.max_pipelined
+        self.inject_stream_usage = settings.inject_stream_usage
+        self.on_hangup = settings.on_hangup
+        self.drain_max_seconds = settings.drain_max_seconds
+        self.drain_max_bytes = settings.drain_max_bytes
+        self.drain_max_streams = settings.drain_max_streams
+        self.refuse_when_full = settings.on_journal_full == "refuse"
+
+    def is_own_page(self, path: bytes) -> bool:
+        """True for what the gateway answers itself: pages, control API, health."""
+        return path in _OWN_PAGES or path.startswith(_OWN_PREFIXES)
+
+    def health(self) -> bytes:
+        """The body of ``/health``: this process serves, whatever else may be away."""
+        status = "stopping" if self.stopping else "ok"
+        return msgspec.json.encode({"status": status, "version": __version__})
+
+    async def keep_time(self) -> None:
+        """Move the coarse clock and end what has waited too long, for as long as the desk is open."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            self.sweep(steady())
+
+    def sweep(self, now: float) -> None:
+        """One look at everything that waits; ``now`` on the steady clock (s)."""
+        self.tick = now
+        for caller in list(self.callers):
+            caller.check(now)
+        for exchange in list(self.detached):
+            exchange.check(now)
+        self.pool.close_aged(now)
+        self.books.settle()
+
+    async def drain(self, grace: float) -> None:
+        """Take no new requests, let running ones finish for ``grace`` seconds, then cut what is left."""
+        self.stopping = True
+        for caller in list(self.callers):
+            caller.stop_when_idle()
+        deadline = steady() + grace
+        while steady() < deadline and (self.detached or any(caller.busy for caller in self.callers)):
+            await asyncio.sleep(0.05)
+        self.stopped = True
+        for caller in list(self.callers):
+            caller.stop()
+        for exchange in list(self.detached):
+            exchange.stop()
+        self.pool.close()
+        await asyncio.sleep(0)  # let the last writes go out

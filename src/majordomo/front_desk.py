@@ -1,0 +1,174 @@
+"""The front-desk process: one event loop that takes requests, forwards them and keeps their books.
+
+Started by the supervisor with an order on standard input; see ``majordomo.launch``.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from majordomo import logs
+from majordomo.admit.key_feed import KeyFeed
+from majordomo.admit.keys import KeyRing
+from majordomo.clock import wall_us
+from majordomo.forward.books import Books
+from majordomo.forward.caller import Caller
+from majordomo.forward.connect import tls_context
+from majordomo.forward.desk import Desk, DeskSettings
+from majordomo.forward.pool import Pool
+from majordomo.forward.providers import build_providers
+from majordomo.forward.routes import Routes
+from majordomo.launch import Launch, become_child, read_launch, report_ready
+from majordomo.places import Places
+from majordomo.price.pricer import Pricer
+from majordomo.record.journal import Journal
+
+#: Connections that the kernel may hold before we accept them.
+_BACKLOG = 2048
+
+#: How often the catalogue on disk is looked at (s); a look is one stat.
+_PRICE_LOOK_SECONDS = 5.0
+
+#: How often the counters are published for the metrics page (s).
+_PUBLISH_SECONDS = 1.0
+
+_log = logs.logger("front desk")
+
+
+class Status(msgspec.Struct, kw_only=True):
+    """What a front desk publishes of itself: a flat file of numbers that the back office reads for ``/metrics``."""
+
+    pid: int
+    worker: int
+    at: int  # microseconds since the Unix epoch
+    callers: int
+    detached: int
+    keys: int
+    keys_fresh: bool
+    closes_owed: int
+    upstream_opened: int
+    upstream_reused: int
+    upstream_resting: int
+    prices: str
+    counters: dict[str, int]
+
+
+class FrontDesk:
+    """Builds a desk from an order and runs it until SIGTERM."""
+
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch
+        self._settings = msgspec.convert(launch.settings, DeskSettings, strict=False)
+        self._places = Places(Path(launch.settings["data_dir"]))
+        self._ring = KeyRing()
+        self._feed = KeyFeed(self._ring, launch.database_url, self._places.run_dir / "keys.copy")
+        self._pricer = Pricer.load(self._places.prices_dir, self._settings.price_overlay)
+        self._journal = Journal.create(
+            self._places.journal_dir,
+            segment_bytes=self._settings.journal_segment_bytes,
+            now_us=wall_us(),
+            sync_ms=self._settings.journal_sync_ms,
+        )
+        self._status_file = self._places.run_dir / f"front-desk-{launch.worker}.json"
+
+    async def run(self) -> None:
+        """Serve until told to stop, then let running requests finish."""
+        settings = self._settings
+        context = tls_context(settings.upstream_ca_file)
+        pool = Pool(
+            context,
+            keep=settings.upstream_idle_connections,
+            keep_seconds=settings.upstream_keepalive,
+            connect_timeout=settings.upstream_connect_timeout,
+        )
+        desk = Desk(
+            settings,
+            routes=Routes(build_providers(settings.providers)),
+            ring=self._ring,
+            lookup=self._feed.lookup,
+            books=Books(self._journal, self._pricer, settings.max_reading_bytes),
+            pool=pool,
+            back_office_socket=self._places.back_office_socket,
+        )
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        tasks = [
+            loop.create_task(self._feed.run()),
+            loop.create_task(desk.keep_time()),
+            loop.create_task(self._look_at_prices()),
+            loop.create_task(self._publish(desk)),
+        ]
+        server = await loop.create_server(lambda: Caller(desk), sock=self._listening_socket(), backlog=_BACKLOG)
+        report_ready()
+        _log.info("serving", host=self._launch.host, port=self._launch.port, worker=self._launch.worker)
+        await stop.wait()
+        server.close()
+        _log.info("stopping", callers=len(desk.callers))
+        await desk.drain(settings.shutdown_grace)
+        for task in tasks:
+            task.cancel()
+        self._journal.close()
+        self._status_file.unlink(missing_ok=True)
+
+    def _listening_socket(self) -> socket.socket:
+        launch = self._launch
+        family = socket.AF_INET6 if ":" in launch.host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listening.bind((launch.host, launch.port))
+        return listening
+
+    async def _look_at_prices(self) -> None:
+        while True:
+            await asyncio.sleep(_PRICE_LOOK_SECONDS)
+            if self._pricer.reload_if_changed():
+                _log.info("prices changed", version=self._pricer.version)
+
+    async def _publish(self, desk: Desk) -> None:
+        partial = self._status_file.with_suffix(".partial")
+        while True:
+            status = Status(
+                pid=os.getpid(),
+                worker=self._launch.worker,
+                at=wall_us(),
+                callers=len(desk.callers),
+                detached=len(desk.detached),
+                keys=len(self._ring),
+                keys_fresh=self._ring.fresh,
+                closes_owed=self._journal.owed,
+                upstream_opened=desk.pool.opened,
+                upstream_reused=desk.pool.reused,
+                upstream_resting=desk.pool.resting,
+                prices=self._pricer.version,
+                counters=msgspec.structs.asdict(desk.books.counters),
+            )
+            try:
+                partial.write_bytes(msgspec.json.encode(status))
+                partial.replace(self._status_file)
+            except OSError:
+                pass  # a full disk shows elsewhere; the counters go on
+            await asyncio.sleep(_PUBLISH_SECONDS)
+
+
+def main() -> None:
+    """Run one front desk as the supervisor ordered."""
+    launch = read_launch()
+    become_child(launch.supervisor)
+    logs.set_up(launch.settings["log_level"], launch.settings["log_format"])
+    try:
+        uvloop.run(FrontDesk(launch).run())
+    except OSError as failed:
+        _log.error("cannot serve", reason=str(failed))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
