@@ -1,0 +1,3 @@
+module majordomo/bench
+
+go 1.24
