@@ -47,7 +47,7 @@ class ProviderProcess:
     def __init__(self, port: int = 0) -> None:
         command = [sys.executable, "-m", "majordomo.demo.provider", "--port", str(port), "--until-eof"]
         # a session of its own: Ctrl-C in the terminal is for the parent, which then ends this in its own order
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
         assert self._process.stdout is not None
