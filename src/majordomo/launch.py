@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _PR_SET_PDEATHSIG = 1
 
 
+class SupervisorError(Exception):
+    """The service cannot start. The message says why and what to do."""
+
+
 class Launch(msgspec.Struct, frozen=True):
     """The order to one child process."""
 

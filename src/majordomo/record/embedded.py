@@ -212,9 +212,19 @@ def _running_or_started(settings: Settings, report: Report) -> tuple[str, Postgr
 
 def start(server: PostgresServer, report: Report, cancelled: Callable[[], bool] = lambda: False) -> bool:
     """Start an owned server and wait until it answers, telling of what takes long. False if cancelled."""
+    spawn(server, report, cancelled)
+    return wait(server, report, cancelled)
+
+
+def spawn(server: PostgresServer, report: Report, cancelled: Callable[[], bool] = lambda: False) -> None:
+    """Start an owned server, making its cluster if there is none."""
     if server.cluster.major() is None:
         report("Making the embedded PostgreSQL database …")
     server.start(cancelled)
+
+
+def wait(server: PostgresServer, report: Report, cancelled: Callable[[], bool] = lambda: False) -> bool:
+    """Wait until a started server answers. False if cancelled."""
     told = [5.0]
 
     def tick(waited: float) -> None:

@@ -139,21 +139,25 @@ class PostgresServer:
                 os.truncate(self.cluster.log, 0)  # the server appends, so it goes on at the new end
         return self.process.poll()
 
-    def stop(self, *, at_once: bool = False) -> None:
-        """Shut the server down: connections are closed, everything is written. ``at_once`` leaves a recovery "
-        "instead."""
+    def stop(self, at_once: Callable[[], bool] = lambda: False) -> None:
+        """Shut the server down: connections are closed, everything is written.
+
+        When ``at_once`` says so, or it takes too long, it is stopped without that and recovers at its next start.
+        """
         process, self.process = self.process, None
-        if process is not None and process.poll() is None:
-            process.send_signal(signal.SIGQUIT if at_once else signal.SIGINT)
-            try:
-                process.wait(timeout=STOP_PATIENCE)
-            except subprocess.TimeoutExpired:
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + STOP_PATIENCE
+        while process.poll() is None:
+            if at_once() or time.monotonic() > deadline:
                 process.send_signal(signal.SIGQUIT)
                 process.wait()
+            time.sleep(_POLL)
 
-    def release(self) -> None:
+    def release(self, at_once: Callable[[], bool] = lambda: False) -> None:
         """Stop the server and let another process look after the cluster."""
-        self.stop()
+        self.stop(at_once)
         handle, self._owner_lock = self._owner_lock, None
         if handle is not None:
             os.close(handle)

@@ -1,0 +1,38 @@
+"""Options that many commands share, and what they mean."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from majordomo.settings import Settings
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="Settings file; else majordomo.toml here or in your configuration directory.",
+        show_default=False,
+    ),
+]
+
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", help="Journal, embedded database, prices. [env: MAJORDOMO_DATA_DIR]", show_default=False
+    ),
+]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
+
+
+def read_settings(config: Path | None = None, data_dir: Path | None = None, **flags: Any) -> "Settings":
+    """Flags, then environment, then file, then defaults.
+
+    Raises:
+        SettingsError: with every wrong setting at once.
+    """
+    from majordomo.settings import load_settings
+
+    return load_settings(config, data_dir=data_dir, **flags)
