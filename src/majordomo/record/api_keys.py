@@ -16,7 +16,7 @@ import msgspec
 from majordomo.clock import WallClock, wall_us
 from majordomo.ids import new_uuid
 from majordomo.record.database import Connection
-from majordomo.record.sql import statement
+from majordomo.record.statements import statement
 
 KEY_PREFIX = "mdm_sk_"
 SECRET_BYTES = 32  # 256 bits of chance: hashed without salt or stretching, as there is nothing to guess

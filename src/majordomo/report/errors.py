@@ -13,8 +13,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from majordomo.logs import logger
-
 JSON = "application/json"
 
 _CODES = {
@@ -31,8 +29,6 @@ _CODES = {
 
 #: Findings shown of one wrong request: enough to mend it, too few to be an amplifier.
 _MOST_DETAILS = 20
-
-_log = logger("report")
 
 
 class ApiError(Exception):
@@ -68,7 +64,6 @@ def install(app: FastAPI) -> None:
         (ApiError, _named),
         (HTTPException, _http),
         (RequestValidationError, _invalid),
-        (Exception, _unexpected),
     ]
     for kind, handler in handlers:
         app.add_exception_handler(kind, handler)
@@ -94,9 +89,3 @@ async def _invalid(_request: Request, error: RequestValidationError) -> Response
         for finding in error.errors()[:_MOST_DETAILS]
     ]
     return error_response(422, "invalid", "the request is not what this route takes; see details", details)
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    # The type only: an exception's text may hold what the caller sent.
-    _log.error("a route failed", route=request.scope.get("path"), reason=type(error).__name__)
-    return error_response(500, "internal", "the gateway failed to answer this; its log says more")

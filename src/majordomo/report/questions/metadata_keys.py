@@ -6,9 +6,7 @@ from uuid import UUID
 import msgspec
 
 from majordomo.record.database import Connection
-from majordomo.record.sql import statement
-
-_SQL = "majordomo.report.sql"
+from majordomo.report.sql import question
 
 
 class MetadataKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +28,7 @@ class MetadataKey(msgspec.Struct, frozen=True, kw_only=True):
 
 async def metadata_keys(connection: Connection, keys: tuple[UUID, ...] | None = None) -> list[MetadataKey]:
     """Every observed metadata key (of these API keys), most used first."""
-    rows = await connection.fetch(statement("metadata_keys", _SQL), None if keys is None else list(keys))
+    rows = await connection.fetch(question("metadata_keys"), None if keys is None else list(keys))
     return [MetadataKey(**row) for row in rows]
 
 
@@ -45,5 +43,5 @@ async def deactivate(connection: Connection, name: str, keys: tuple[UUID, ...] |
 
 
 async def _switch(connection: Connection, sql: str, name: str, keys: tuple[UUID, ...] | None) -> list[UUID]:
-    rows = await connection.fetch(statement(sql, _SQL), name, None if keys is None else list(keys))
+    rows = await connection.fetch(question(sql), name, None if keys is None else list(keys))
     return [row["majordomo_api_key_id"] for row in rows]

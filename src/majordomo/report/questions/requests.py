@@ -8,14 +8,12 @@ from uuid import UUID
 import msgspec
 
 from majordomo.record.database import Connection
-from majordomo.record.sql import statement
 from majordomo.report.questions.scope import Scope
 from majordomo.report.questions.snapshot import snapshot
+from majordomo.report.sql import question
 
 DEFAULT_REQUESTS = 20
 MOST_REQUESTS = 10_000  # rows that one answer may hold in memory
-
-_SQL = "majordomo.report.sql"
 
 
 class RequestLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +41,7 @@ async def requests(
     """The newest requests in ``scope``, newest first; with ``errors`` or ``unpriced`` only such."""
     async with snapshot(connection):
         rows = await connection.fetch(
-            statement("requests", _SQL),
+            question("requests"),
             *scope.stretch,
             *scope.filters,
             errors,
@@ -58,7 +56,7 @@ async def request(connection: Connection, request_id: UUID) -> dict[str, Any] | 
 
     Numbers inside JSON columns keep their digits: those with a fraction are ``Decimal``.
     """
-    row = await connection.fetchrow(statement("request", _SQL), request_id)
+    row = await connection.fetchrow(question("request"), request_id)
     if row is None:
         return None
     fields = dict(row)
@@ -70,7 +68,7 @@ async def request(connection: Connection, request_id: UUID) -> dict[str, Any] | 
 
 async def latest_request(connection: Connection) -> UUID | None:
     """The id of the newest request; None if there is none."""
-    found: UUID | None = await connection.fetchval(statement("request_latest", _SQL))
+    found: UUID | None = await connection.fetchval(question("request_latest"))
     return found
 
 

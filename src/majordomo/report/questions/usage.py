@@ -1,6 +1,7 @@
 """How much was used, and what it cost: in all, or by one dimension. Sums are exact; costs are ``Decimal`` USD."""
 
 import datetime as dt
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
@@ -8,9 +9,11 @@ import asyncpg
 import msgspec
 
 from majordomo.record.database import Connection
-from majordomo.record.sql import statement
+from majordomo.record.registry import MAX_NAMES
+from majordomo.record.rollup import value_in_rollup
 from majordomo.report.questions.scope import END, Pieces, Scope, cut, only_rows
 from majordomo.report.questions.snapshot import snapshot
+from majordomo.report.sql import question
 
 #: Dimensions besides metadata keys.
 DIMENSIONS: Final = ("provider", "model", "key", "status", "outcome", "hour", "day", "month")
@@ -24,8 +27,6 @@ _ACTIVATION_LAG = dt.timedelta(minutes=5)
 
 DEFAULT_VALUES = 50
 MOST_VALUES = 100_000  # rows that one answer may hold in memory
-
-_SQL = "majordomo.report.sql"
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +99,7 @@ async def summary(connection: Connection, scope: Scope) -> Summary:
     """All usage in ``scope``."""
     async with snapshot(connection):
         rows = await _fetch(connection, "usage_by", "total", 1, scope, _pieces("total", scope))
-        uncertain = await connection.fetchrow(statement("usage_uncertain", _SQL), *scope.stretch, *scope.filters)
+        uncertain = await connection.fetchrow(question("usage_uncertain"), *scope.stretch, *scope.filters)
     assert uncertain is not None
     return Summary(_usage(rows[0]) if rows else Usage(), uncertain["estimated"], uncertain["lost"])
 
@@ -118,14 +119,14 @@ async def by_metadata(connection: Connection, key: str, scope: Scope, limit: int
     async with snapshot(connection):
         pieces = await _metadata_pieces(connection, key, scope)
         rows = await _fetch(connection, "usage_by_metadata", key, limit, scope, pieces)
-    return _breakdown(key, rows, {})
+    return _breakdown(key, rows, {}, value_in_rollup)
 
 
 async def _fetch(
     connection: Connection, name: str, dimension: str, limit: int, scope: Scope, pieces: Pieces
 ) -> list[asyncpg.Record]:
     limit = max(1, min(limit, MOST_VALUES))
-    return await connection.fetch(statement(name, _SQL), dimension, limit, *scope.filters, *pieces.bounds)
+    return await connection.fetch(question(name), dimension, limit, *scope.filters, *pieces.bounds)
 
 
 def _pieces(dimension: str, scope: Scope) -> Pieces:
@@ -138,7 +139,7 @@ async def _metadata_pieces(connection: Connection, key: str, scope: Scope) -> Pi
     """Sums may stand in for rows only since every key of the scope that sends this metadata has it active."""
     if scope.metadata or scope.provider is not None or scope.model is not None:
         return only_rows(scope.stretch)
-    row = await connection.fetchrow(statement("metadata_key_summed_since", _SQL), key, scope.filters[0])
+    row = await connection.fetchrow(question("metadata_key_summed_since"), key, scope.filters[0], MAX_NAMES)
     assert row is not None
     if not row["everywhere"]:
         return only_rows(scope.stretch)
@@ -151,15 +152,20 @@ async def _key_names(connection: Connection) -> dict[str, str]:
     return {str(row["id"]): row["name"] for row in rows}
 
 
-def _breakdown(dimension: str, rows: list[asyncpg.Record], labels: dict[str, str]) -> Breakdown:
-    shares, rest, rest_values, total = [], None, 0, Usage()
+def _breakdown(
+    dimension: str, rows: list[asyncpg.Record], labels: dict[str, str], spelt: Callable[[str], str] = str
+) -> Breakdown:
+    """``spelt``: how sums spell a value; rows and sums of one long value become one share."""
+    usages: dict[str | None, Usage] = {}
+    rest, rest_values = None, 0
     for row in rows:
-        usage = _usage(row)
-        total += usage
         if row["is_rest"]:
-            rest, rest_values = usage, row["value_count"]
+            rest, rest_values = _usage(row), row["value_count"]
         else:
-            shares.append(Share(row["value"], labels.get(row["value"] or ""), usage))
+            value = None if row["value"] is None else spelt(row["value"])
+            usages[value] = usages[value] + _usage(row) if value in usages else _usage(row)
+    shares = [Share(value, labels.get(value or ""), usage) for value, usage in usages.items()]
+    total = sum(usages.values(), rest or Usage())
     return Breakdown(dimension, shares, rest, rest_values, total)
 
 

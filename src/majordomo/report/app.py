@@ -1,0 +1,117 @@
+"""The back office's application: readiness, metrics, the page, and the control API under ``/api/v1``."""
+
+from http import HTTPStatus
+
+import msgspec
+from fastapi import APIRouter, FastAPI, Request, Response
+from pydantic import BaseModel
+from starlette.types import ASGIApp
+
+from majordomo import __version__
+from majordomo.report import errors, metrics, page
+from majordomo.report.envelope import Envelope
+from majordomo.report.errors import JSON, ApiError
+from majordomo.report.vitals import Sources, take
+
+OPENAPI_PATH = "/api/v1/openapi.json"
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong: a stable code, a sentence, and findings."""
+
+    code: str
+    message: str
+    details: list[dict[str, object]]
+
+
+class Error(BaseModel):
+    """The shape of every error."""
+
+    error: ErrorDetail
+
+
+class PartState(BaseModel):
+    """How one part fares."""
+
+    state: str
+    note: str
+    figures: dict[str, float | int | str | bool | None]
+
+
+class Readiness(BaseModel):
+    """Whether traffic may be sent here, and how each part fares."""
+
+    ready: bool
+    parts: dict[str, PartState]
+
+
+def make_app(sources: Sources, traffic: metrics.Traffic) -> ASGIApp:
+    """The application over what ``sources`` and ``traffic`` tell."""
+    app = FastAPI(
+        title="Majordomo",
+        version=__version__,
+        summary="An LLM gateway for exact cost attribution.",
+        openapi_url=OPENAPI_PATH,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={"default": {"model": Error, "description": "Any error"}},
+    )
+    app.state.sources = sources
+    app.state.traffic = traffic
+    errors.install(app)
+    app.include_router(_health)
+    app.include_router(_pages)
+    return Envelope(app)
+
+
+_health = APIRouter(tags=["health"])
+_pages = APIRouter(include_in_schema=False)
+
+
+@_health.get(
+    "/readyz",
+    response_model=Readiness,
+    responses={503: {"model": Readiness, "description": "Some part is down"}},
+    summary="Whether each part works",
+)
+async def readyz(request: Request) -> Response:
+    """200 while no part is down, else 503; either way with the state of each."""
+    vitals = await take(request.app.state.sources)
+    body = msgspec.json.encode({"ready": vitals.ready, "parts": vitals.parts})
+    return Response(body, 200 if vitals.ready else 503, {"Cache-Control": "no-store"}, JSON)
+
+
+@_health.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus text"}},
+    summary="Figures for Prometheus",
+)
+async def prometheus(request: Request) -> Response:
+    """What the gateway counts, in Prometheus' text format."""
+    state = request.app.state
+    body = metrics.expose(state.sources, state.traffic)
+    return Response(body, headers={"Cache-Control": "no-store"}, media_type=metrics.CONTENT_TYPE)
+
+
+@_pages.get("/")
+async def front_page(request: Request) -> Response:
+    """The page for people."""
+    vitals = await take(request.app.state.sources)
+    base = f"{request.url.scheme}://{request.headers.get('host', '127.0.0.1:7680')}"
+    return Response(page.render(vitals, base), 200, {"Cache-Control": "no-store"}, "text/html; charset=utf-8")
+
+
+@_pages.get("/assets/{name}")
+async def asset(name: str) -> Response:
+    """A stylesheet or picture of the page."""
+    if name not in page.ASSETS:
+        raise ApiError(HTTPStatus.NOT_FOUND, "not_found", "there is no such file")
+    return Response(page.asset(name), headers={"Cache-Control": "max-age=3600"}, media_type=page.ASSETS[name])
+
+
+@_pages.get("/favicon.ico")
+async def icon() -> Response:
+    """Browsers ask for this name unasked."""
+    return await asset("icon.svg")

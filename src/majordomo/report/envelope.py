@@ -1,0 +1,56 @@
+"""What every reply of the back office has, whatever its route: safe headers, and an answer even to a fault."""
+
+import traceback
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from majordomo.logs import logger
+from majordomo.report.errors import error_response
+
+_log = logger("report")
+
+#: Own stylesheet and pictures, nothing else: no script runs, nothing is framed, no form leads anywhere.
+_CSP = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_HEADERS = (
+    (b"content-security-policy", _CSP.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+
+
+class Envelope:
+    """The outermost layer around the application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer HEAD as GET without a body, add the headers, and turn what was raised into the one error shape."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        head = scope["method"] == "HEAD"
+        started = False
+
+        async def with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message = {**message, "headers": [*message.get("headers", ()), *_HEADERS]}
+            elif head:
+                message = {**message, "body": b""}
+            await send(message)
+
+        try:
+            await self._app({**scope, "method": "GET"} if head else scope, receive, with_headers)
+        except Exception as fault:
+            # Frames and type only: an exception's text may hold what the caller sent.
+            frames = "".join(traceback.format_tb(fault.__traceback__)[-5:])
+            _log.error("a route failed", path=scope.get("path"), reason=type(fault).__name__, frames=frames)
+            if not started:
+                answer = error_response(500, "internal", "the gateway failed to answer this; its log says more")
+                await answer(scope, receive, with_headers)

@@ -1,0 +1,89 @@
+"""What a row was billed for, bucket by bucket, at which rate: the row's cost made again from what it keeps."""
+
+import datetime as dt
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from majordomo.meter.reading import Bucket, Part
+from majordomo.price.bill import usd
+from majordomo.price.card import PROMPT_BUCKETS, Card, Kind, Rates
+from majordomo.price.pricer import Pricer
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+REQUEST_FEE = "request_fee"
+
+
+class BilledBucket(msgspec.Struct, frozen=True):
+    """One billed quantity. Rate and cost are USD, None where the prices at hand do not give the row's cost."""
+
+    model: str | None
+    bucket: str
+    count: int
+    rate: Decimal | None  # USD for one
+    cost: Decimal | None
+
+
+def billed_buckets(row: Mapping[str, Any], pricer: Pricer | None) -> list[BilledBucket]:
+    """Every billed quantity of a row as ``request`` gives it.
+
+    Rates are told only if they add up to the very cost that the row has: prices may have changed since.
+    """
+    billed = row.get("billed") or {}
+    try:
+        parts = msgspec.convert(billed.get("parts", []), list[Part])
+    except (msgspec.ValidationError, AttributeError):
+        return []
+    rated = _rated(row, billed, parts, pricer) if pricer is not None and row["total_cost"] is not None else None
+    if rated is not None and sum((line.cost or Decimal(0) for line in rated), Decimal(0)) == row["total_cost"]:
+        return rated
+    return [
+        BilledBucket(part.model, bucket.value, count, None, None)
+        for part in parts
+        for bucket, count in part.counts.items()
+    ]
+
+
+def _rated(
+    row: Mapping[str, Any], billed: dict[str, Any], parts: list[Part], pricer: Pricer
+) -> list[BilledBucket] | None:
+    at_us = (row["requested_at"] - _EPOCH) // dt.timedelta(microseconds=1)
+    lines = []
+    for number, part in enumerate(parts):
+        model = part.model or row["model"] or ""
+        speed, geo, batch = billed.get("speed"), billed.get("geo"), bool(billed.get("batch"))
+        kind = Kind(row["provider"], model, row["service_tier"], speed, geo, batch)
+        card = pricer.card(kind, at_us)
+        rates = _rates(card, part)
+        for bucket, count in part.counts.items():
+            if bucket not in rates:
+                if count:
+                    return None
+                continue
+            rate = rates[bucket][1]
+            lines.append(BilledBucket(model, bucket.value, count, usd(rate), usd(rate * count)))
+        if number == 0 and card.request_fee:
+            lines.append(BilledBucket(model, REQUEST_FEE, 1, usd(card.request_fee), usd(card.request_fee)))
+    return lines
+
+
+def _rates(card: Card, part: Part) -> Rates:
+    """The rates of the bracket that the prompt's length is in."""
+    prompt = part.context
+    if prompt is None:
+        prompt = sum(count for bucket, count in part.counts.items() if bucket in PROMPT_BUCKETS)
+    return next((rates for above, rates in card.longer if prompt > above), card.rates)
+
+
+#: Buckets counted in something else than tokens, and in what.
+UNITS: dict[str, str] = {
+    Bucket.WEB_SEARCH: "calls",
+    Bucket.FILE_SEARCH: "calls",
+    Bucket.GROUNDING: "queries",
+    Bucket.CHARACTERS: "characters",
+    Bucket.AUDIO_SECONDS: "ms",
+    Bucket.IMAGES: "images",
+    REQUEST_FEE: "requests",
+}
