@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,11 @@ class Run:
             contender = start()
             self._say(contender.name)
             rows.append(asdict(one_request.measure_requests(contender, direct, seconds)))
-            for process in contender.processes()[:1]:
-                process.terminate()
+            _end(contender)
 
         limits: list[Callable[[], Contender]] = [
-            lambda: anchors.start_nginx(self.crew, upstream.port),
-            lambda: anchors.start_go(self.crew, self.go, upstream.port),
+            partial(anchors.start_nginx, self.crew, upstream.port),
+            partial(anchors.start_go, self.crew, self.go, upstream.port),
         ]
         for start in limits:
             measure(start)
@@ -94,10 +94,11 @@ class Run:
         self.results["streams"] = rows
         own = streaming.measure_direct_streams(self.go, paced_port, streaming.PACED_CONNECTIONS, seconds)
         self.results["direct_streams"] = asdict(own)
-        for start in (
-            lambda port: anchors.start_nginx(self.crew, port),
-            lambda port: anchors.start_go(self.crew, self.go, port),
-        ):
+        limits: list[Callable[[int], Contender]] = [
+            partial(anchors.start_nginx, self.crew),
+            partial(anchors.start_go, self.crew, self.go),
+        ]
+        for start in limits:
             contender = start(burst_port)
             self._say(f"streams: {contender.name}")
             burst = streaming.measure_burst(contender, self.go, seconds)
@@ -145,7 +146,7 @@ class Run:
                 self._say(f"{name}: installing if need be (a minute or two)")
                 program = install()
                 contender = start(self.crew, program, upstream_port)
-                yield lambda contender=contender: contender
+                yield partial(_itself, contender)
 
     def _front_desk(self, product: Product) -> Contender:
         _, key = product.new_key()
@@ -174,6 +175,10 @@ class Run:
 
     def _say(self, what: str) -> None:
         self.console.print(f"[dim]{time.strftime('%H:%M:%S')}[/] {what}")
+
+
+def _itself(contender: Contender) -> Contender:
+    return contender
 
 
 def _end(contender: Contender) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.contender import CALLER_CREDENTIAL, INSTALLS, Contender
 from bench.processes import CONTENDER_CORE, BenchmarkError, Crew, answers, free_port, listens, tree, wait_until
 
-LITELLM_VERSION = "1.109.1"
+LITELLM_VERSION = "1.106.2"  # the newest whose pinned requirements the package index had in full
 PORTKEY_VERSION = "1.15.2"
 
 LITELLM_CONFIG = """\

@@ -145,7 +145,7 @@ class Product:
     async def _ledger(self, url: str, key_id: str) -> Ledger:
         connection = await asyncpg.connect(url)
         try:
-            row = await connection.fetchrow(
+            (row,) = await connection.fetch(
                 "SELECT count(*), coalesce(sum(total_cost), 0), count(*) FILTER (WHERE total_cost IS NULL),"
                 " count(DISTINCT id) FROM llm_requests"
                 " WHERE majordomo_api_key_id = $1::text::uuid AND request_path = $2",
