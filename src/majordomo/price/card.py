@@ -293,8 +293,9 @@ class _Maker:
                 if not applies or not self._in_force(rule):
                     continue
                 for unit in rule.units:
-                    own_input = unit.replace(Bucket.CACHE_READ.value, Bucket.INPUT.value)
-                    if unit not in listed and (own_input == unit or own_input not in listed):
+                    # cached audio is not at the text rate where audio itself is not
+                    apart = unit.startswith("cache_read_") and unit.replace("cache_read", "input") in listed
+                    if unit not in listed and not apart:
                         sheet[unit] = sheet[rule.rate_of]
 
     def _uplift(self, sheet: Sheet) -> None:

@@ -40,8 +40,8 @@ def keep(prices_dir: Path, packed: bytes, version: str) -> None:
     """
     versions = prices_dir / VERSIONS
     versions.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(versions / f"{version}.json.gz", packed)
-    _write(prices_dir / CURRENT, packed)
+    write_private(versions / f"{version}.json.gz", packed)
+    write_private(prices_dir / CURRENT, packed)
 
 
 def version(prices_dir: Path, name: str) -> Catalogue | None:
@@ -58,7 +58,7 @@ def keep_overlay(prices_dir: Path | None, overlay: Path) -> None:
     if prices_dir is None:
         return
     try:
-        _write(prices_dir / _OVERLAY_COPY, overlay.read_bytes())
+        write_private(prices_dir / _OVERLAY_COPY, overlay.read_bytes())
     except OSError:
         return  # without the copy a restart during a bad edit stops with the overlay's error; nothing else is lost
 
@@ -73,7 +73,7 @@ def last_good_overlay(prices_dir: Path | None, overlay: Path) -> adjustments.Lay
         return None
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes) -> None:
     """Write a private file so that no reader ever sees half of it."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
