@@ -60,27 +60,37 @@ def safe_dsn(dsn: str) -> str:
 
 
 async def connect(
-    dsn: str, *, purpose: str, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS, timeout: float = CONNECT_TIMEOUT
+    dsn: str,
+    *,
+    purpose: str,
+    statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
+    timeout: float = CONNECT_TIMEOUT,
+    command_timeout: float | None = None,
 ) -> Connection:
     """One connection, shown in ``pg_stat_activity`` as ``majordomo PURPOSE``; jsonb comes and goes as JSON text.
+
+    ``command_timeout``: seconds after which a statement that the server does not answer raises TimeoutError.
 
     Raises:
         DatabaseUnreachableError: nobody answers at that address, or the server is still starting.
         DatabaseRefusedError: the server does not let us in, or is older than PostgreSQL 14.
     """
-    return await _translated(dsn, lambda: _connect(dsn, purpose, statement_timeout_ms, timeout))
 
+    async def opened() -> Connection:
+        connection = await asyncpg.connect(
+            dsn,
+            timeout=timeout,
+            command_timeout=command_timeout,
+            server_settings=_server_settings(purpose, statement_timeout_ms),
+        )
+        try:
+            await _settle(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
-async def _connect(dsn: str, purpose: str, statement_timeout_ms: int, timeout: float) -> Connection:
-    connection = await asyncpg.connect(
-        dsn, timeout=timeout, server_settings=_server_settings(purpose, statement_timeout_ms)
-    )
-    try:
-        await _settle(connection)
-    except BaseException:
-        connection.terminate()
-        raise
-    return connection
+    return await _translated(dsn, opened)
 
 
 async def open_pool(

@@ -1,0 +1,311 @@
+"""One finished request as one line of COPY, in the text format.
+
+Text is built directly: an object per cell, Decimal and datetime included, costs several times as much. All amounts come
+from the same normalised close that the rollups add up, so that both always agree.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from majordomo.meter.reading import Part, UsageState
+from majordomo.price.bill import Bill
+from majordomo.record.frames import Close, Opening, Outcome
+from majordomo.record.safe_text import NULL, array_cell, cell, json_cell, safe
+
+#: The columns of a line, in its order.
+COLUMNS = [
+    "id",
+    "org_id",
+    "majordomo_api_key_id",
+    "provider_api_key_hash",
+    "provider_api_key_alias",
+    "provider",
+    "model",
+    "requested_model",
+    "api",
+    "request_path",
+    "request_method",
+    "requested_at",
+    "responded_at",
+    "response_time_ms",
+    "time_to_first_byte_ms",
+    "status_code",
+    "outcome",
+    "streamed",
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cache_creation_tokens",
+    "cache_creation_5m_tokens",
+    "cache_creation_1h_tokens",
+    "reasoning_tokens",
+    "prompt_tokens",
+    "usage_state",
+    "usage",
+    "service_tier",
+    "input_cost",
+    "output_cost",
+    "cache_read_cost",
+    "cache_creation_cost",
+    "tool_cost",
+    "total_cost",
+    "price_version",
+    "model_alias_found",
+    "billed",
+    "error_type",
+    "error_message",
+    "problems",
+    "raw_metadata",
+    "indexed_metadata",
+    "client",
+    "claude_session_id",
+    "agent_id",
+    "parent_agent_id",
+    "trace_id",
+    "span_path",
+    "span_name",
+]
+
+#: The owner of everything in an installation that knows no organisations.
+NIL_ORG = bytes(16)
+
+NAME_LIMIT = 100  # varchar(100): provider, model
+ALIAS_LIMIT = 255  # varchar(255)
+HASH_LIMIT = 64  # varchar(64)
+TEXT_LIMIT = 4096  # no column limit; what is longer is no id, path segment or message that anyone reads
+PATH_LIMIT = 16_384
+METADATA_LIMIT = 64 * 1024
+INT4_MAX = 2**31 - 1
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_US = int((datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH).total_seconds()) * 1_000_000
+
+_to_json = msgspec.json.Encoder().encode
+_from_json = msgspec.json.Decoder().decode
+
+
+class Finished(NamedTuple):
+    """A request that has ended; ``close`` tells how, and says ``lost`` where the journal did not."""
+
+    opening: Opening
+    close: Close
+
+
+class Billed(msgspec.Struct, omit_defaults=True):
+    """The column ``billed``: everything a later price or rule needs to bill the request again."""
+
+    parts: tuple[Part, ...] = ()
+    speed: str | None = None
+    geo: str | None = None
+    batch: bool = False
+
+
+def lost(opening: Opening) -> Finished:
+    """The row of a request of which nobody knows the end: its process died with it."""
+    return Finished(
+        opening,
+        Close(
+            id=opening.id,
+            outcome=Outcome.LOST,
+            status_code=None,
+            responded_at=-1,
+            response_time_ms=-1,
+            time_to_first_byte_ms=None,
+            streamed=False,
+            requested_model=None,
+            model=None,
+            usage_state=UsageState.NONE,
+            usage=None,
+            input_tokens=None,
+            output_tokens=None,
+            cached_tokens=None,
+            cache_creation_tokens=None,
+            cache_creation_5m_tokens=None,
+            cache_creation_1h_tokens=None,
+            reasoning_tokens=None,
+            prompt_tokens=None,
+            service_tier=None,
+            parts=(),
+            speed=None,
+            geo=None,
+            batch=False,
+            bill=Bill(),
+            error_type=None,
+            error_message=None,
+        ),
+    )
+
+
+def normalised(opening: Opening, close: Close) -> Finished:
+    """The same, with names and numbers that fit their columns; what rows and rollups are both made from."""
+    provider = safe(opening.provider, NAME_LIMIT)
+    if provider is not opening.provider:
+        opening.provider = provider
+    if opening.org_id is None:
+        opening.org_id = NIL_ORG
+    if opening.requested_at > _LATEST_US or opening.requested_at < 0:
+        opening.requested_at = max(0, min(_LATEST_US, opening.requested_at))
+    for name, value in opening.metadata.items():
+        if not (name.isprintable() and value.isprintable() and len(name) <= ALIAS_LIMIT):
+            opening.metadata = {
+                safe(name, ALIAS_LIMIT): safe(value, METADATA_LIMIT) for name, value in opening.metadata.items()
+            }
+            break
+    if close.model is None:
+        close.model = close.requested_model
+    if close.model is not None:
+        close.model = safe(close.model, NAME_LIMIT)
+    close.response_time_ms = min(close.response_time_ms, INT4_MAX)
+    for field in _COUNTS:
+        count = getattr(close, field)
+        if count is not None and not -INT4_MAX <= count <= INT4_MAX:
+            setattr(close, field, max(-INT4_MAX, min(INT4_MAX, count)))
+    return Finished(opening, close)
+
+
+_COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cache_creation_tokens",
+    "cache_creation_5m_tokens",
+    "cache_creation_1h_tokens",
+    "reasoning_tokens",
+    "prompt_tokens",
+    "status_code",
+    "time_to_first_byte_ms",
+)
+
+
+def line(finished: Finished, active: frozenset[str]) -> str:
+    """The line of COPY, without its newline; ``active``: the metadata keys that are copied to ``indexed_metadata``."""
+    opening, close = finished
+    bill = close.bill
+    metadata = opening.metadata
+    raw = json_cell(_to_json(metadata).decode()) if metadata else "{}"
+    indexed = _indexed(metadata, active, raw) if active else "{}"
+    return "\t".join(
+        (
+            opening.id.hex(),
+            (opening.org_id or NIL_ORG).hex(),
+            opening.api_key_id.hex(),
+            cell(opening.provider_key_hash, HASH_LIMIT),
+            cell(opening.provider_key_alias, ALIAS_LIMIT),
+            cell(opening.provider, NAME_LIMIT),
+            cell(close.model, NAME_LIMIT),
+            cell(close.requested_model, NAME_LIMIT),
+            cell(opening.api, NAME_LIMIT),
+            cell(opening.path, PATH_LIMIT),
+            cell(opening.method, NAME_LIMIT),
+            stamp(opening.requested_at),
+            stamp(close.responded_at) if close.responded_at >= 0 else NULL,
+            str(close.response_time_ms) if close.response_time_ms >= 0 else NULL,
+            _number(close.time_to_first_byte_ms),
+            _number(close.status_code),
+            close.outcome.value,
+            "t" if close.streamed else "f" if close.outcome is not Outcome.LOST else NULL,
+            _number(close.input_tokens),
+            _number(close.output_tokens),
+            _number(close.cached_tokens),
+            _number(close.cache_creation_tokens),
+            _number(close.cache_creation_5m_tokens),
+            _number(close.cache_creation_1h_tokens),
+            _number(close.reasoning_tokens),
+            _number(close.prompt_tokens),
+            close.usage_state.value,
+            _usage(close.usage) if close.usage else NULL,
+            cell(close.service_tier, NAME_LIMIT),
+            usd_text(bill.input_cost),
+            usd_text(bill.output_cost),
+            usd_text(bill.cache_read_cost),
+            usd_text(bill.cache_creation_cost),
+            usd_text(bill.tool_cost),
+            usd_text(bill.total_cost),
+            cell(bill.price_version, TEXT_LIMIT),
+            "t" if bill.model_found else "f",
+            _billed(close) if close.parts else NULL,
+            cell(close.error_type, TEXT_LIMIT),
+            cell(close.error_message, TEXT_LIMIT),
+            array_cell(close.problems + bill.problems, TEXT_LIMIT),
+            raw,
+            indexed,
+            cell(opening.client, ALIAS_LIMIT),
+            _session(opening.claude_session),
+            cell(opening.agent_id, TEXT_LIMIT),
+            cell(opening.parent_agent_id, TEXT_LIMIT),
+            cell(opening.trace_id, TEXT_LIMIT),
+            cell(opening.span_path, TEXT_LIMIT),
+            cell(opening.span_name, TEXT_LIMIT),
+        )
+    )
+
+
+def usd_text(femto: int | None) -> str:
+    """Femto-dollars as USD in decimal, exact and without trailing zeros; ``\\N`` for None."""
+    if femto is None:
+        return NULL
+    if femto == 0:
+        return "0"
+    if femto < 0:
+        return "-" + usd_text(-femto)
+    digits = str(femto)
+    if len(digits) <= 15:
+        return "0." + digits.zfill(15).rstrip("0")
+    return f"{digits[:-15]}.{digits[-15:]}".rstrip("0").rstrip(".")
+
+
+_seconds: dict[int, str] = {}
+_SECONDS_KEPT = 4096  # a batch spans few seconds; a replay of old journals passes through many
+
+
+def stamp(wall_us: int) -> str:
+    """Microseconds since the epoch as a timestamptz in UTC; a year that PostgreSQL would not read becomes a far one."""
+    second, micros = divmod(wall_us if 0 <= wall_us <= _LATEST_US else _LATEST_US, 1_000_000)
+    text = _seconds.get(second)
+    if text is None:
+        if len(_seconds) >= _SECONDS_KEPT:
+            _seconds.clear()
+        text = _seconds[second] = (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%d %H:%M:%S")
+    return f"{text}.{micros:06d}+00"
+
+
+def session_id(text: str | None) -> UUID | None:
+    """The session that a caller named, if it is a UUID as all sessions' ids are."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
+
+
+def _session(text: str | None) -> str:
+    session = session_id(text) if text else None
+    return session.hex if session else NULL
+
+
+def _number(value: int | None) -> str:
+    return NULL if value is None else str(value)
+
+
+def _indexed(metadata: dict[str, str], active: frozenset[str], raw: str) -> str:
+    chosen = {name: value for name, value in metadata.items() if name in active}
+    return raw if len(chosen) == len(metadata) else json_cell(_to_json(chosen).decode())
+
+
+def _billed(close: Close) -> str:
+    return json_cell(_to_json(Billed(close.parts, close.speed, close.geo, close.batch)).decode())
+
+
+def _usage(usage: bytes) -> str:
+    """The provider's usage as JSON that jsonb takes; what is no such JSON is kept as a JSON string."""
+    try:
+        text = usage.decode()
+        _from_json(text)
+    except (ValueError, RecursionError):  # msgspec's and Unicode's errors are ValueErrors
+        text = _to_json(safe(usage.decode("utf-8", "replace"), METADATA_LIMIT)).decode()
+    else:
+        if "\\u0000" in text:
+            text = _to_json(safe(text, METADATA_LIMIT)).decode()
+    return json_cell(text)

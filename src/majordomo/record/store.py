@@ -1,0 +1,106 @@
+"""Writes finished requests and everything that is counted from them, so that one bad row costs only itself."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import asyncpg
+
+from majordomo.clock import WallClock
+from majordomo.logs import logger
+from majordomo.record.database import Connection
+from majordomo.record.dead_letter import DeadLetters
+from majordomo.record.registry import MetadataKey, Observed, Registry
+from majordomo.record.rollup import ModelCell, Rollup, amounts
+from majordomo.record.rows import COLUMNS, Finished, line
+from majordomo.record.totals import Totals
+
+log = logger("writer")
+
+LINES_A_CHUNK = 250  # lines joined at a time: a chunk of COPY of some 150 KB
+
+#: What a row's own content may cause: it will be refused again, whenever and by whichever server.
+REFUSALS = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    asyncpg.RaiseError,
+    ValueError,
+    TypeError,
+    AttributeError,
+)
+
+
+class Stored:
+    """What one transaction stored, to be told once it is committed."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.refused = 0
+        self.by_model: list[dict[ModelCell, tuple[int, ...]]] = []
+        self.endings: Counter[tuple[str, str, int | None]] = Counter()  # provider, outcome, status
+
+
+class Store:
+    """Puts rows into PostgreSQL, inside the caller's transaction."""
+
+    def __init__(self, registry: Registry, dead_letters: DeadLetters, clock: WallClock) -> None:
+        self._registry = registry
+        self._dead_letters = dead_letters
+        self._clock = clock
+
+    async def put(self, connection: Connection, rows: list[Finished], stored: Stored) -> None:
+        """Store all rows; one that PostgreSQL refuses becomes a dead letter, found by halving.
+
+        Raises:
+            asyncpg.PostgresError, OSError: the database, or the disk of the dead letters, cannot be used now.
+        """
+        try:
+            async with connection.transaction():
+                rollup, endings = await self._write(connection, rows)
+        except REFUSALS as wrong:
+            self._registry.forget()
+            await self._registry.refresh(connection)
+            if len(rows) == 1:
+                self._refuse(rows[0], wrong)
+                stored.refused += 1
+                return
+            half = len(rows) // 2
+            await self.put(connection, rows[:half], stored)
+            await self.put(connection, rows[half:], stored)
+            return
+        stored.rows += len(rows)
+        stored.by_model.append(rollup.by_model)
+        stored.endings.update(endings)
+
+    def _refuse(self, row: Finished, wrong: BaseException) -> None:
+        reason = f"{type(wrong).__name__}: {wrong}"
+        self._dead_letters.put(now_us=self._clock(), reason=reason, opening=row.opening, close=row.close)
+        log.error("row refused", reason=type(wrong).__name__, request_id=row.opening.id.hex())
+
+    async def _write(
+        self, connection: Connection, rows: list[Finished]
+    ) -> tuple[Rollup, Counter[tuple[str, str, int | None]]]:
+        rollup = Rollup()
+        totals = Totals()
+        seen: dict[MetadataKey, Observed] = {}
+        endings: Counter[tuple[str, str, int | None]] = Counter()
+        registry = self._registry
+        for row in rows:
+            opening, close = row
+            endings[opening.provider, close.outcome.value, close.status_code] += 1
+            rollup.add(row, registry.rolled_up(opening.api_key_id), amounts(row))
+            if opening.metadata:
+                registry.observe(seen, row)
+            totals.add(row)
+        await connection.copy_to_table("llm_requests", source=self._lines(rows), columns=COLUMNS, format="text")
+        # Always in this order: replicas that write at once lock tables and rows in the same sequence.
+        await rollup.write(connection)
+        await registry.write(connection, seen)
+        await totals.write(connection)
+        return rollup, endings
+
+    async def _lines(self, rows: list[Finished]) -> AsyncIterator[bytes]:
+        active = self._registry.active
+        for start in range(0, len(rows), LINES_A_CHUNK):
+            chunk = rows[start : start + LINES_A_CHUNK]
+            yield ("\n".join([line(row, active(row.opening.api_key_id)) for row in chunk]) + "\n").encode()

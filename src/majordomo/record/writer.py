@@ -1,0 +1,230 @@
+"""Moves every journal into PostgreSQL: rows, rollups, registry, totals and the journals' positions in one transaction.
+
+So a replay changes nothing, and whatever fails is tried again from the position that the database itself remembers.
+Journals are read no further than what is about to be stored: while PostgreSQL is away, the disk holds what waits.
+"""
+
+import asyncio
+import contextlib
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+
+from majordomo.clock import WallClock, steady, wall_us
+from majordomo.logs import logger
+from majordomo.record.database import Connection, DatabaseError, connect
+from majordomo.record.dead_letter import DeadLetters
+from majordomo.record.drain import Drain, Moved, Unreadable
+from majordomo.record.registry import Registry
+from majordomo.record.rows import Finished
+from majordomo.record.segments import journal_folders
+from majordomo.record.stats import WriterStats
+from majordomo.record.store import Store, Stored
+from majordomo.record.tail import Damage
+
+log = logger("writer")
+
+BATCH_ROWS = 2000  # beyond this a larger batch saves nothing more, and holds its locks longer
+POLL_SECONDS = 0.1  # a finished request is to be seen by SQL within a second
+FIRST_RETRY_SECONDS = 0.1
+LAST_RETRY_SECONDS = 5.0
+COMMAND_TIMEOUT = 60.0  # seconds until a server that does not answer counts as gone
+LAG_LOOK_SECONDS = 1.0
+CHANNEL = "majordomo_metadata_keys"
+
+
+class Writer:
+    """The one that drains ``journal_dir``. Two at once do no harm: the slower finds a position moved, and reloads."""
+
+    def __init__(
+        self,
+        dsn: str,
+        journal_dir: Path,
+        dead_letter_dir: Path,
+        *,
+        clock: WallClock = wall_us,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self.stats = WriterStats()
+        self._dsn = dsn
+        self._journal_dir = journal_dir
+        self._clock = clock
+        self._poll_seconds = poll_seconds
+        self._dead_letters = DeadLetters(dead_letter_dir)
+        self._registry = Registry()
+        self._store = Store(self._registry, self._dead_letters, clock)
+        self._connection: Connection | None = None
+        self._drains: dict[UUID, Drain] = {}
+        self._looked_at = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Move whatever comes, until ``stop`` is set and nothing is left, or the database does not answer then."""
+        retry = FIRST_RETRY_SECONDS
+        try:
+            while True:
+                try:
+                    moved = await self.round()
+                except Exception as wrong:
+                    self._note_failure(wrong)
+                    if stop.is_set():
+                        return
+                    await _wait(stop, retry)
+                    retry = min(retry * 2, LAST_RETRY_SECONDS)
+                    continue
+                retry = FIRST_RETRY_SECONDS
+                if not moved:
+                    if stop.is_set():
+                        return
+                    await _wait(stop, self._poll_seconds)
+        finally:
+            await self.close()
+
+    async def drain(self) -> None:
+        """Move everything there is now.
+
+        Raises:
+            DatabaseError, asyncpg.PostgresError, OSError: it could not be moved; nothing was lost.
+        """
+        while await self.round():
+            pass
+
+    async def round(self) -> bool:
+        """Move one batch; False if there was nothing to move."""
+        try:
+            if self._connection is None or self._connection.is_closed():
+                await self._connect()
+            assert self._connection is not None
+            if self._registry.stale:
+                await self._registry.refresh(self._connection)
+            await self._discover(self._connection)
+            moved = await self._move_batch(self._connection)
+        except Moved:
+            log.warning("another writer is draining the same journals; make sure that only one is meant to run")
+            self._forget()
+            moved = True
+        except BaseException:
+            await self._disconnect()
+            raise
+        finally:
+            self._look_at_lag()
+        self.stats.last_error = None
+        return moved
+
+    async def close(self) -> None:
+        """Let the connection and all files go."""
+        await self._disconnect()
+
+    async def _move_batch(self, connection: Connection) -> bool:
+        rows: list[Finished] = []
+        unreadable: list[Unreadable] = []
+        touched = []
+        moved = False
+        for drain in self._drains.values():
+            before = len(rows) + len(unreadable)
+            while len(rows) < BATCH_ROWS and drain.take(rows, unreadable):
+                moved = True
+            if len(rows) + len(unreadable) > before or drain.uncommitted:
+                touched.append(drain)
+        if not touched:
+            return moved
+        stored = Stored()
+        async with connection.transaction():
+            for drain in touched:
+                await drain.commit(connection)
+            if rows:
+                await self._store.put(connection, rows, stored)
+            for frame in unreadable:
+                self._dead_letters.put(now_us=self._clock(), reason=frame.reason, close=frame.close, frame=frame.frame)
+        stored.refused += len(unreadable)
+        self.stats.add(stored)
+        for drain in touched:
+            drain.committed()
+            if drain.finished:
+                self._remove(drain)
+        return True
+
+    async def _discover(self, connection: Connection) -> None:
+        """Begin with journals that are new, and let those go whose folders are."""
+        found = dict(journal_folders(self._journal_dir))
+        for journal_id in self._drains.keys() - found.keys():
+            log.warning("a journal disappeared before it was drained", journal=str(journal_id))
+            self._drains.pop(journal_id).close()
+        for journal_id in sorted(found.keys() - self._drains.keys()):
+            drain = self._drains[journal_id] = Drain(journal_id, found[journal_id], self._note_damage)
+            await drain.load(connection)
+            if drain.finished:
+                self._remove(drain)
+        self.stats.journals = len(self._drains)
+
+    def _remove(self, drain: Drain) -> None:
+        del self._drains[drain.journal_id]
+        drain.remove()
+
+    async def _connect(self) -> None:
+        self._connection = await connect(self._dsn, purpose="writer", command_timeout=COMMAND_TIMEOUT)
+        await self._connection.add_listener(CHANNEL, self._metadata_keys_changed)
+        self._registry.forget()
+        self.stats.connected = True
+
+    def _metadata_keys_changed(self, *_: object) -> None:
+        self._registry.stale = True
+
+    async def _disconnect(self) -> None:
+        """Whatever was under way may or may not have been committed: the database will say."""
+        connection, self._connection = self._connection, None
+        self.stats.connected = False
+        self._forget()
+        if connection is not None and not connection.is_closed():
+            with contextlib.suppress(Exception):
+                await connection.close(timeout=1)
+            if not connection.is_closed():
+                connection.terminate()
+
+    def _forget(self) -> None:
+        for drain in self._drains.values():
+            drain.close()
+        self._drains.clear()
+        self._registry.forget()
+
+    def _note_failure(self, wrong: Exception) -> None:
+        self.stats.failures += 1
+        first_of_its_kind = self.stats.last_error is None
+        self.stats.last_error = f"{type(wrong).__name__}: {wrong}"
+        if isinstance(wrong, DatabaseError | asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+            if first_of_its_kind:
+                log.warning("rows are waiting in the journal", reason=self.stats.last_error)
+        else:
+            log.error("the writer failed, and tries again", exc_info=wrong)
+
+    def _note_damage(self, damage: Damage) -> None:
+        self.stats.damages += 1
+        self.stats.damaged_bytes += damage.length
+        log.error(
+            "journal damaged; reading on behind it",
+            reason=damage.reason,
+            segment=damage.segment,
+            offset=damage.offset,
+            length=damage.length,
+        )
+
+    def _look_at_lag(self) -> None:
+        now = steady()
+        if now - self._looked_at < LAG_LOOK_SECONDS:
+            return
+        self._looked_at = now
+        known = {folder: drain for drain in self._drains.values() if (folder := drain.folder)}
+        lag = 0
+        newest = 0
+        for _, folder in journal_folders(self._journal_dir):
+            drain = known.get(folder)
+            lag += drain.lag() if drain else sum(path.stat().st_size for path in folder.glob("*.journal"))
+            newest = max(newest, drain.newest_us if drain else 0)
+        self.stats.lag_bytes = lag
+        self.stats.lag_seconds = max(0.0, (self._clock() - newest) / 1e6) if lag and newest else 0.0
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    """Until ``stop`` is set, at most ``seconds``."""
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
