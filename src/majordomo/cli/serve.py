@@ -68,7 +68,7 @@ def banner(settings: "Settings", running: "Running", options: str = "") -> str:
     lines += [f"  Data directory         {settings.data_dir}", ""]
     if running.waiting_for:
         lines += [f"  Not ready yet: {', '.join(running.waiting_for)}; the lines above say why.", ""]
-    own = _own_command()
+    own = own_command()
     if running.first_key:
         lines += [
             "  Your first gateway key. It is shown this once, only its hash is kept:",
@@ -113,7 +113,7 @@ def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _own_command() -> str:
+def own_command() -> str:
     """How to call this program again from the same shell: by name if that finds it, else by path."""
     called = Path(sys.argv[0])
     if called.name != "majordomo":

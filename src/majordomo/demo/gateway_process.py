@@ -1,5 +1,6 @@
 """A real gateway, ``majordomo serve`` in a process of its own, whose providers are all the scripted one."""
 
+import functools
 import http.client
 import json
 import os
@@ -16,6 +17,9 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from majordomo.launch import set_death_signal
+from majordomo.record.api_keys import KEY_PREFIX
+
 #: Every provider of the gateway, pointed at the scripted one under its own name.
 PROVIDERS = (
     "openai", "anthropic", "gemini", "gemini-openai", "fireworks", "together",
@@ -31,7 +35,7 @@ STOP_SECONDS = 60.0
 #: Lines of output kept to explain a start that failed.
 KEPT_LINES = 200
 
-_URL = re.compile(r"http://127\.0\.0\.1:\d+")
+_BANNER = re.compile(r"Gateway and dashboard +(http://\S+)")
 
 
 class GatewayError(Exception):
@@ -40,7 +44,7 @@ class GatewayError(Exception):
 
 def command(*words: str) -> list[str]:
     """The command line that runs ``majordomo WORDS`` with this interpreter."""
-    return [sys.executable, "-m", "majordomo", *words]
+    return [sys.executable, "-P", "-m", "majordomo", *words]
 
 
 def environment(provider_url: str, data_dir: Path, database_url: str | None, more: Mapping[str, str]) -> dict[str, str]:
@@ -88,6 +92,7 @@ class GatewayProcess:
             env=self.environment,
             cwd=data_dir,
             start_new_session=True,
+            preexec_fn=functools.partial(set_death_signal(), signal.SIGTERM),  # should the parent be killed
         )
         self._found_url = threading.Event()
         self.url = ""
@@ -138,10 +143,11 @@ class GatewayProcess:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self.lines.append(line)
-            match = _URL.search(line)
+            if KEY_PREFIX not in line:  # the banner shows a first key once; it has no place in an error message
+                self.lines.append(line)
+            match = _BANNER.search(line)
             if match and not self.url:
-                self.url = match[0]
+                self.url = match[1]
                 self._found_url.set()
 
     def _wait_until_it_serves(self) -> None:
