@@ -18,7 +18,7 @@ from majordomo.record.statements import statement
 MAX_NAMES = 1000
 #: A key with more values than this has as many rollup cells as requests: it is asked for in the rows instead.
 MAX_ROLLUP_VALUES = 5000
-SKETCHES_KEPT = 2048  # 8 MiB of copies; one that was let go is read again
+SKETCHES_KEPT = 2048  # 16 MiB of copies, twice 4 KiB each; one that was let go is read again
 
 MetadataKey = tuple[bytes, str, bytes]  # API key, name, organisation
 
@@ -44,6 +44,7 @@ class Registry:
         self._active: dict[bytes, frozenset[str]] = {}
         self._rolled_up: dict[bytes, frozenset[str]] = {}
         self._sketches: OrderedDict[MetadataKey, HyperLogLog] = OrderedDict()
+        self._written: dict[MetadataKey, bytes] = {}  # the state of each that the database had from us last
 
     async def refresh(self, connection: Connection) -> None:
         """Read names and activations anew."""
@@ -65,6 +66,7 @@ class Registry:
         """Trust nothing that was learned: a transaction came to nothing, or may have."""
         self.stale = True
         self._sketches.clear()
+        self._written.clear()
 
     def active(self, key_id: bytes) -> frozenset[str]:
         """The names that are copied to ``indexed_metadata`` for this API key."""
@@ -102,7 +104,8 @@ class Registry:
         )
         await self._grow_sketches(connection, [key for key in ordered if self._is_new(key, seen[key].values)])
         while len(self._sketches) > SKETCHES_KEPT:
-            self._sketches.popitem(last=False)
+            let_go, _ = self._sketches.popitem(last=False)
+            self._written.pop(let_go, None)
 
     def _admits(self, key_id: bytes, name: str) -> bool:
         names = self._names.setdefault(key_id, set())
@@ -129,13 +132,16 @@ class Registry:
             return
         merged = {key: self._sketches[key] for key in grown}
         for key_id, name, org_id, state in await connection.fetch(statement("read_sketches"), *_key_columns(grown)):
-            if state is not None:
-                _take_in(merged[key_id.bytes, name, org_id.bytes], state)
+            key = key_id.bytes, name, org_id.bytes
+            if state is not None and state != self._written.get(key):  # else nobody else has added to it
+                _take_in(merged[key], state)
         estimates = [min(merged[key].estimate(), INT4_MAX) for key in grown]
+        states = [merged[key].to_bytes() for key in grown]
+        self._written.update(zip(grown, states, strict=True))
         await connection.execute(
             statement("write_sketches"),
             *_key_columns(grown),
-            [merged[key].to_bytes() for key in grown],
+            states,
             estimates,
             MAX_ROLLUP_VALUES,
         )

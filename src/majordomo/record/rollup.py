@@ -4,6 +4,7 @@ One dimension at a time (key x provider x model; key x active metadata key x val
 ``docs/decisions/one-dimension-rollups.md``.
 """
 
+from collections.abc import Iterable
 from hashlib import blake2b
 from operator import add
 
@@ -11,6 +12,7 @@ from majordomo.meter.reading import UsageState
 from majordomo.record.database import Connection
 from majordomo.record.frames import Outcome
 from majordomo.record.rows import NIL_ORG, Finished, usd_text
+from majordomo.record.safe_text import text_array
 from majordomo.record.statements import statement
 
 HOUR_US = 3_600_000_000
@@ -93,21 +95,24 @@ def _put(cells: dict[ModelCell, Amounts], cell: ModelCell, amount: Amounts) -> N
     cells[cell] = amount if present is None else tuple(map(add, present, amount))
 
 
-def _columns(cells: dict[ModelCell, Amounts]) -> list[list[object]]:
-    """The cells as one array a column, in one order for all writers: two never wait for each other in a ring."""
+def _columns(cells: dict[ModelCell, Amounts]) -> list[str]:
+    """The cells as one array literal a column: a text each is far cheaper to send than a list of values.
+
+    In one order for all writers: two never wait for each other in a ring.
+    """
     ordered = sorted(cells)
     hours, orgs, keys, firsts, seconds = zip(*ordered, strict=True)
     sums = list(zip(*(cells[cell] for cell in ordered), strict=True))
     return [
-        [hour * 3600 for hour in hours],
-        list(map(_uuid, orgs)),
-        list(map(_uuid, keys)),
-        list(firsts),
-        list(seconds),
-        *(list(column) for column in sums[:_COSTS_FROM]),
-        *([usd_text(femto) for femto in column] for column in sums[_COSTS_FROM:]),
+        _array(str(hour * 3600) for hour in hours),
+        _array(org.hex() for org in orgs),
+        _array(key.hex() for key in keys),
+        text_array(firsts),
+        text_array(seconds),
+        *(_array(map(str, column)) for column in sums[:_COSTS_FROM]),
+        *(_array(map(usd_text, column)) for column in sums[_COSTS_FROM:]),
     ]
 
 
-def _uuid(raw: bytes) -> str:
-    return raw.hex()
+def _array(plain: Iterable[str]) -> str:
+    return "{" + ",".join(plain) + "}"

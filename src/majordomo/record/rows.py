@@ -159,11 +159,27 @@ def normalised(opening: Opening, close: Close) -> Finished:
     if close.model is not None:
         close.model = safe(close.model, NAME_LIMIT)
     close.response_time_ms = min(close.response_time_ms, INT4_MAX)
+    if not (
+        -INT4_MAX <= (close.input_tokens or 0) <= INT4_MAX
+        and -INT4_MAX <= (close.output_tokens or 0) <= INT4_MAX
+        and -INT4_MAX <= (close.cached_tokens or 0) <= INT4_MAX
+        and -INT4_MAX <= (close.prompt_tokens or 0) <= INT4_MAX
+        and -INT4_MAX <= (close.cache_creation_tokens or 0) <= INT4_MAX
+        and -INT4_MAX <= (close.cache_creation_5m_tokens or 0) <= INT4_MAX
+        and -INT4_MAX <= (close.cache_creation_1h_tokens or 0) <= INT4_MAX
+        and -INT4_MAX <= (close.reasoning_tokens or 0) <= INT4_MAX
+        and -INT4_MAX <= (close.status_code or 0) <= INT4_MAX
+        and -INT4_MAX <= (close.time_to_first_byte_ms or 0) <= INT4_MAX
+    ):
+        _clamp(close)
+    return Finished(opening, close)
+
+
+def _clamp(close: Close) -> None:
     for field in _COUNTS:
         count = getattr(close, field)
-        if count is not None and not -INT4_MAX <= count <= INT4_MAX:
+        if count is not None:
             setattr(close, field, max(-INT4_MAX, min(INT4_MAX, count)))
-    return Finished(opening, close)
 
 
 _COUNTS = (
@@ -180,6 +196,32 @@ _COUNTS = (
 )
 
 
+class _Cells(dict[str | None, str]):
+    """Fields already made: most columns have few values. Bounded, as some callers would give them many."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def __missing__(self, value: str | None) -> str:
+        text = cell(value, self._limit)
+        if len(text) <= CACHED_TEXT:
+            if len(self) >= CACHED_CELLS:
+                self.clear()
+            self[value] = text
+        return text
+
+
+CACHED_CELLS = 4096
+CACHED_TEXT = 256  # characters
+
+_names = _Cells(NAME_LIMIT)
+_aliases = _Cells(ALIAS_LIMIT)
+_hashes = _Cells(HASH_LIMIT)
+_paths = _Cells(PATH_LIMIT)
+_plain = str.__str__  # an enumeration's text, without going through its Python attributes
+_LINE = "\t".join(["%s"] * len(COLUMNS))
+
+
 def line(finished: Finished, active: frozenset[str]) -> str:
     """The line of COPY, without its newline; ``active``: the metadata keys that are copied to ``indexed_metadata``."""
     opening, close = finished
@@ -187,68 +229,64 @@ def line(finished: Finished, active: frozenset[str]) -> str:
     metadata = opening.metadata
     raw = json_cell(_to_json(metadata).decode()) if metadata else "{}"
     indexed = _indexed(metadata, active, raw) if active else "{}"
-    return "\t".join(
-        (
-            opening.id.hex(),
-            (opening.org_id or NIL_ORG).hex(),
-            opening.api_key_id.hex(),
-            cell(opening.provider_key_hash, HASH_LIMIT),
-            cell(opening.provider_key_alias, ALIAS_LIMIT),
-            cell(opening.provider, NAME_LIMIT),
-            cell(close.model, NAME_LIMIT),
-            cell(close.requested_model, NAME_LIMIT),
-            cell(opening.api, NAME_LIMIT),
-            cell(opening.path, PATH_LIMIT),
-            cell(opening.method, NAME_LIMIT),
-            stamp(opening.requested_at),
-            stamp(close.responded_at) if close.responded_at >= 0 else NULL,
-            str(close.response_time_ms) if close.response_time_ms >= 0 else NULL,
-            _number(close.time_to_first_byte_ms),
-            _number(close.status_code),
-            close.outcome.value,
-            "t" if close.streamed else "f" if close.outcome is not Outcome.LOST else NULL,
-            _number(close.input_tokens),
-            _number(close.output_tokens),
-            _number(close.cached_tokens),
-            _number(close.cache_creation_tokens),
-            _number(close.cache_creation_5m_tokens),
-            _number(close.cache_creation_1h_tokens),
-            _number(close.reasoning_tokens),
-            _number(close.prompt_tokens),
-            close.usage_state.value,
-            _usage(close.usage) if close.usage else NULL,
-            cell(close.service_tier, NAME_LIMIT),
-            usd_text(bill.input_cost),
-            usd_text(bill.output_cost),
-            usd_text(bill.cache_read_cost),
-            usd_text(bill.cache_creation_cost),
-            usd_text(bill.tool_cost),
-            usd_text(bill.total_cost),
-            cell(bill.price_version, TEXT_LIMIT),
-            "t" if bill.model_found else "f",
-            _billed(close) if close.parts else NULL,
-            cell(close.error_type, TEXT_LIMIT),
-            cell(close.error_message, TEXT_LIMIT),
-            array_cell(close.problems + bill.problems, TEXT_LIMIT),
-            raw,
-            indexed,
-            cell(opening.client, ALIAS_LIMIT),
-            _session(opening.claude_session),
-            cell(opening.agent_id, TEXT_LIMIT),
-            cell(opening.parent_agent_id, TEXT_LIMIT),
-            cell(opening.trace_id, TEXT_LIMIT),
-            cell(opening.span_path, TEXT_LIMIT),
-            cell(opening.span_name, TEXT_LIMIT),
-        )
+    return _LINE % (
+        opening.id.hex(),
+        (opening.org_id or NIL_ORG).hex(),
+        opening.api_key_id.hex(),
+        _hashes[opening.provider_key_hash],
+        _aliases[opening.provider_key_alias],
+        _names[opening.provider],
+        _names[close.model],
+        _names[close.requested_model],
+        _names[opening.api],
+        _paths[opening.path],
+        _names[opening.method],
+        stamp(opening.requested_at),
+        stamp(close.responded_at) if close.responded_at >= 0 else NULL,
+        close.response_time_ms if close.response_time_ms >= 0 else NULL,
+        NULL if close.time_to_first_byte_ms is None else close.time_to_first_byte_ms,
+        NULL if close.status_code is None else close.status_code,
+        _plain(close.outcome),
+        "t" if close.streamed else "f" if close.outcome is not Outcome.LOST else NULL,
+        NULL if close.input_tokens is None else close.input_tokens,
+        NULL if close.output_tokens is None else close.output_tokens,
+        NULL if close.cached_tokens is None else close.cached_tokens,
+        NULL if close.cache_creation_tokens is None else close.cache_creation_tokens,
+        NULL if close.cache_creation_5m_tokens is None else close.cache_creation_5m_tokens,
+        NULL if close.cache_creation_1h_tokens is None else close.cache_creation_1h_tokens,
+        NULL if close.reasoning_tokens is None else close.reasoning_tokens,
+        NULL if close.prompt_tokens is None else close.prompt_tokens,
+        _plain(close.usage_state),
+        _usage(close.usage) if close.usage else NULL,
+        _names[close.service_tier],
+        usd_text(bill.input_cost),
+        usd_text(bill.output_cost),
+        usd_text(bill.cache_read_cost),
+        usd_text(bill.cache_creation_cost),
+        usd_text(bill.tool_cost),
+        usd_text(bill.total_cost),
+        _names[bill.price_version],
+        "t" if bill.model_found else "f",
+        _billed(close) if close.parts else NULL,
+        _names[close.error_type],
+        cell(close.error_message, TEXT_LIMIT),
+        array_cell(close.problems + bill.problems, TEXT_LIMIT) if close.problems or bill.problems else "{}",
+        raw,
+        indexed,
+        _aliases[opening.client],
+        _session(opening.claude_session) if opening.claude_session else NULL,
+        cell(opening.agent_id, TEXT_LIMIT),
+        cell(opening.parent_agent_id, TEXT_LIMIT),
+        cell(opening.trace_id, TEXT_LIMIT),
+        cell(opening.span_path, TEXT_LIMIT),
+        cell(opening.span_name, TEXT_LIMIT),
     )
 
 
 def usd_text(femto: int | None) -> str:
     """Femto-dollars as USD in decimal, exact and without trailing zeros; ``\\N`` for None."""
-    if femto is None:
-        return NULL
-    if femto == 0:
-        return "0"
+    if not femto:
+        return NULL if femto is None else "0"
     if femto < 0:
         return "-" + usd_text(-femto)
     digits = str(femto)
@@ -285,13 +323,11 @@ def _session(text: str | None) -> str:
     return session.hex if session else NULL
 
 
-def _number(value: int | None) -> str:
-    return NULL if value is None else str(value)
-
-
 def _indexed(metadata: dict[str, str], active: frozenset[str], raw: str) -> str:
+    if metadata.keys() <= active:
+        return raw
     chosen = {name: value for name, value in metadata.items() if name in active}
-    return raw if len(chosen) == len(metadata) else json_cell(_to_json(chosen).decode())
+    return json_cell(_to_json(chosen).decode())
 
 
 def _billed(close: Close) -> str:

@@ -3,6 +3,8 @@
 No caller can switch off the accounting of its own request: what a column cannot hold is replaced or cut, never refused.
 """
 
+from collections.abc import Sequence
+
 REPLACEMENT = "\ufffd"
 _COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
@@ -33,9 +35,15 @@ def json_cell(text: str) -> str:
     return text.translate(_COPY_ESCAPES) if "\\" in text or not text.isprintable() else text
 
 
-def array_cell(values: tuple[str, ...], limit: int) -> str:
+def array_cell(values: Sequence[str], limit: int) -> str:
     """A text[] as a field of COPY's text format."""
-    if not values:
-        return "{}"
-    quoted = (safe(value, limit).replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return json_cell('{"' + '","'.join(quoted) + '"}')
+    return json_cell(text_array([safe(value, limit) for value in values]))
+
+
+def text_array(values: Sequence[str]) -> str:
+    """A text[] as PostgreSQL writes it: every element quoted."""
+    joined = "\x00".join(values)  # no safe text holds a NUL
+    if not joined:
+        return '{""}' if values else "{}"
+    escaped = joined.replace("\\", "\\\\").replace('"', '\\"')
+    return '{"' + escaped.replace("\x00", '","') + '"}'
