@@ -166,8 +166,9 @@ class Pricer:
         """Free endpoints and error replies cost nothing; a reply that lacks its usage costs nobody knows what."""
         model = reading.model or facts.model
         found = bool(model) and self._card(provider, model or "", reading, at_us).found
+        is_error = reading.error_type is not None or reading.error_message is not None
         nothing_used = reading.state is UsageState.NONE and not reading.problems
-        if api in FREE_APIS or reading.error_type is not None or nothing_used:
+        if api in FREE_APIS or is_error or nothing_used:
             return Bill(
                 input_cost=0,
                 output_cost=0,

@@ -46,11 +46,15 @@ def keep(prices_dir: Path, packed: bytes, version: str) -> None:
 
 def version(prices_dir: Path, name: str) -> Catalogue | None:
     """A catalogue of the history; ``name`` may be the first part of its version."""
-    found = sorted((prices_dir / VERSIONS).glob("*.json.gz"))
-    for path in found:
-        if path.name.startswith(name) and "/" not in name:
-            return catalogue.load_checked(path.read_bytes())
+    for known in versions(prices_dir):
+        if known.startswith(name):
+            return catalogue.load_checked((prices_dir / VERSIONS / f"{known}.json.gz").read_bytes())
     return None
+
+
+def versions(prices_dir: Path) -> list[str]:
+    """The versions of the history, oldest first."""
+    return sorted(path.name.removesuffix(".json.gz") for path in (prices_dir / VERSIONS).glob("*.json.gz"))
 
 
 def keep_overlay(prices_dir: Path | None, overlay: Path) -> None:
