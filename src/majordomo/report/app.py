@@ -45,8 +45,8 @@ class Readiness(BaseModel):
     parts: dict[str, PartState]
 
 
-def make_app(sources: Sources, traffic: metrics.Traffic) -> ASGIApp:
-    """The application over what ``sources`` and ``traffic`` tell."""
+def make_app(sources: Sources) -> ASGIApp:
+    """The application over what ``sources`` tell."""
     app = FastAPI(
         title="Majordomo",
         version=__version__,
@@ -58,7 +58,6 @@ def make_app(sources: Sources, traffic: metrics.Traffic) -> ASGIApp:
         responses={"default": {"model": Error, "description": "Any error"}},
     )
     app.state.sources = sources
-    app.state.traffic = traffic
     errors.install(app)
     app.include_router(_health)
     app.include_router(_pages)
@@ -90,8 +89,7 @@ async def readyz(request: Request) -> Response:
 )
 async def prometheus(request: Request) -> Response:
     """What the gateway counts, in Prometheus' text format."""
-    state = request.app.state
-    body = metrics.expose(state.sources, state.traffic)
+    body = metrics.expose(request.app.state.sources)
     return Response(body, headers={"Cache-Control": "no-store"}, media_type=metrics.CONTENT_TYPE)
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from majordomo.record.stats import WriterStats
 from majordomo.report.front_desks import FrontDesk
 
 
@@ -62,6 +63,9 @@ class Sources(Protocol):
 
     def journal(self) -> JournalFigures:
         """How the writer fares."""
+
+    def recorded(self) -> WriterStats:
+        """What the writer has done."""
 
     def prices(self) -> PriceFigures:
         """How the prices fare."""

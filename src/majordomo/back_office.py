@@ -1,0 +1,162 @@
+"""The back-office process: brings the journals into PostgreSQL, keeps prices and partitions in order, answers HTTP.
+
+Started by the supervisor with an order on standard input; see ``majordomo.launch``. Its parts run side by side: one
+that fails is started again, ever more slowly, and takes no other along. While PostgreSQL is away, requests are served
+all the same and wait in the journals; ``/readyz`` says so.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+
+import uvloop
+
+from majordomo import logs
+from majordomo.launch import Launch, become_child, read_launch, report_ready
+from majordomo.places import Places
+from majordomo.price.adjustments import OverlayError
+from majordomo.price.feed import Refresh, keep_fresh
+from majordomo.price.pricer import Pricer
+from majordomo.record.api_keys import create_first
+from majordomo.record.database import connect
+from majordomo.record.migrate import migrate
+from majordomo.record.partitions import add_partitions, drop_old_partitions
+from majordomo.record.writer import Writer
+from majordomo.report.server import Server
+from majordomo.report.signs import Signs
+from majordomo.supervision import supervised
+
+#: How long the journals may take to be drained after SIGTERM (s): below the supervisor's patience, so that we end
+#: ourselves. What is left stays in the journals for the next start.
+DRAIN_SECONDS = 25.0
+
+PARTITIONS_EVERY = 24 * 3600.0
+PRICE_LOOK_SECONDS = 5.0  # as the front desks do; a look is two stats
+
+_log = logs.logger("back office")
+
+
+class BackOffice:
+    """Builds the parts from an order and runs them until SIGTERM."""
+
+    def __init__(self, launch: Launch) -> None:
+        settings = self._settings = launch.read_settings()
+        places = self._places = Places(settings.data_dir)
+        self._dsn = launch.database_url
+        self._pricer = Pricer.load(places.prices_dir, settings.price_overlay)
+        self._writer = Writer(self._dsn, places.journal_dir, places.dead_letter_dir)
+        self._signs = Signs(
+            self._dsn,
+            places.run_dir,
+            places.prices_dir,
+            places.dead_letter_dir,
+            stats=self._writer.stats,
+            pricer=self._pricer,
+            refresh_seconds=settings.price_refresh_seconds if settings.price_feed else None,
+        )
+        self._server = Server(self._signs, places.back_office_socket)
+        self._migrated = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until told to stop; then drain the journals, and stop answering last."""
+        stop = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        start = asyncio.create_task
+        background = [
+            start(supervised("start", self._get_ready)),
+            start(supervised("partitions", self._keep_partitions)),
+            start(supervised("prices", self._watch_prices)),
+            start(supervised("signs", self._signs.keep_looking)),
+        ]
+        if self._settings.price_feed:
+            background.append(start(supervised("price feed", self._keep_prices)))
+        web = start(supervised("http", self._server.run))
+        writer = start(supervised("writer", lambda: self._write(stop)))
+        await stop.wait()
+        _log.info("stopping", waiting_bytes=self._writer.stats.lag_bytes)
+        for task in background:
+            task.cancel()
+        await self._finish_writing(writer)
+        self._server.stop()
+        await asyncio.gather(web, writer, *background, return_exceptions=True)
+        await self._signs.close()
+
+    async def _get_ready(self) -> None:
+        """Bring the schema up to date and make the first key; only then are we ready."""
+        await migrate(self._dsn)
+        connection = await connect(self._dsn, purpose="start")
+        try:
+            first_key = await create_first(connection)
+        finally:
+            await connection.close()
+        self._migrated.set()
+        report_ready(first_key)  # the only place where that key is ever told
+        _log.info("ready", first_key_made=first_key is not None)
+
+    async def _write(self, stop: asyncio.Event) -> None:
+        waits = [asyncio.create_task(event.wait()) for event in (self._migrated, stop)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if self._migrated.is_set():  # if not, what was recorded waits for the next start
+            await self._writer.run(stop)
+
+    async def _finish_writing(self, writer: "asyncio.Task[None]") -> None:
+        await asyncio.wait([writer], timeout=DRAIN_SECONDS)
+        writer.cancel()
+        if left := self._writer.stats.lag_bytes:
+            _log.warning("journals not drained; what is left is taken up at the next start", waiting_bytes=left)
+
+    async def _keep_partitions(self) -> None:
+        await self._migrated.wait()
+        while True:
+            connection = await connect(self._dsn, purpose="partitions")
+            try:
+                await add_partitions(connection)
+                if self._settings.retention_months is not None:
+                    await drop_old_partitions(connection, keep_months=self._settings.retention_months)
+            finally:
+                await connection.close()
+            await asyncio.sleep(PARTITIONS_EVERY)
+
+    async def _keep_prices(self) -> None:
+        # A little chance, so that a fleet started at once does not ask at once for ever.
+        every = self._settings.price_refresh_seconds * random.uniform(0.95, 1.05)  # noqa: S311 - no secret
+        await keep_fresh(self._settings.price_feed_url, self._places.prices_dir, every, _tell)
+
+    async def _watch_prices(self) -> None:
+        """Follow the prices on disk, whoever wrote them: the feed, a command, or the operator's editor."""
+        while True:
+            if self._pricer.reload_if_changed():
+                _log.info("prices changed", version=self._pricer.version)
+            await asyncio.sleep(PRICE_LOOK_SECONDS)
+
+
+def _tell(refresh: Refresh) -> None:
+    if refresh.outcome == "refused":
+        _log.warning("prices not refreshed; the last good ones stay in use", reason=refresh.reason)
+    elif refresh.outcome == "accepted":
+        _log.info("prices refreshed", version=refresh.version)
+
+
+def main() -> None:
+    """Run the back office as the supervisor ordered."""
+    launch = read_launch()
+    become_child(launch.supervisor)
+    logs.set_up(launch.settings["log_level"], launch.settings["log_format"])
+    os.umask(0o077)  # sockets and files are for this user
+    try:
+        uvloop.run(_run(launch))
+    except (OSError, OverlayError) as failed:
+        _log.error("cannot serve", reason=str(failed))
+        sys.exit(1)
+
+
+async def _run(launch: Launch) -> None:
+    await BackOffice(launch).run()
+
+
+if __name__ == "__main__":
+    main()
