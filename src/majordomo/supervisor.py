@@ -19,7 +19,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 
 import msgspec
@@ -50,6 +49,12 @@ BANNER_PATIENCE = 15.0
 
 #: A front desk that has never been ready and fell that often will not be ready: better say so and stop.
 HOPELESS = 5
+
+#: In the run directory, while the service runs.
+STATUS_NAME = "supervisor.json"
+
+#: A look whether the service runs holds its lock for an instant; a start tries again for that long (s).
+_LOCK_PATIENCE = 1.0
 
 #: Seconds between two looks at what sends no signal: the size of PostgreSQL's log.
 _LOOK = 5.0
@@ -160,14 +165,14 @@ class Supervisor:
     def _only_one(self) -> Iterator[None]:
         handle = os.open(self._places.service_lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                owner = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
-                raise SupervisorError(
-                    f"another `majordomo serve` (process {owner}) runs on {self._places.data_dir}; use that one, "
-                    f"stop it (kill {owner}), or give this one a directory of its own with --data-dir"
-                ) from None
+            while not _lock(handle):
+                if time.monotonic() - self._began > _LOCK_PATIENCE:
+                    owner = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
+                    raise SupervisorError(
+                        f"another `majordomo serve` (process {owner}) runs on {self._places.data_dir}; use that one, "
+                        f"stop it (kill {owner}), or give this one a directory of its own with --data-dir"
+                    )
+                time.sleep(0.02)
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
             yield
@@ -340,7 +345,7 @@ class Supervisor:
             self._postgres.release(lambda: self._at_once)
         if self._claim is not None:
             self._claim.close()
-        (self._places.run_dir / "supervisor.json").unlink(missing_ok=True)
+        (self._places.run_dir / STATUS_NAME).unlink(missing_ok=True)
 
     def _stop_children(self, children: Sequence[Child], patience: float) -> None:
         for child in children:
@@ -421,15 +426,31 @@ class Supervisor:
             pid = self._postgres.process.pid if self._postgres.process else None
             processes.append(ProcessStatus("PostgreSQL", state, pid, self._postgres_restarts))
         status = Status(os.getpid(), self._claim.host, self._claim.port, processes)
-        fresh = self._places.run_dir / "supervisor.json.new"
+        fresh = self._places.run_dir / f"{STATUS_NAME}.new"
         with contextlib.suppress(OSError):  # a full disk: the service matters more
             fresh.write_bytes(msgspec.json.encode(status))
-            fresh.rename(self._places.run_dir / "supervisor.json")
+            fresh.rename(self._places.run_dir / STATUS_NAME)
 
 
-def read_status(run_dir: Path) -> Status | None:
-    """What the running service says of itself; None if none runs."""
+def _lock(handle: int) -> bool:
     try:
-        return msgspec.json.decode((run_dir / "supervisor.json").read_bytes(), type=Status)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def read_status(places: Places) -> Status | None:
+    """What the running service says of itself; None if none runs. What a killed one left behind does not count."""
+    try:
+        with places.service_lock.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return None  # nobody holds it
+    except BlockingIOError:
+        pass
+    except OSError:
+        return None
+    try:
+        return msgspec.json.decode((places.run_dir / STATUS_NAME).read_bytes(), type=Status)
     except (OSError, msgspec.DecodeError):
         return None

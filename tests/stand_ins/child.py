@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 
 from majordomo.launch import become_child, read_launch, report_ready
 
@@ -27,7 +28,7 @@ def main() -> None:
     options = parser.parse_args()
 
     def note(what: str) -> None:
-        with open(options.record, "a") as record:
+        with Path(options.record).open("a") as record:
             record.write(f"{options.role} {what} {os.getpid()} {time.monotonic()}\n")
 
     launch = read_launch()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from majordomo import logs
+from majordomo.cli.serve import _print as show
 from majordomo.cli.serve import banner
 from majordomo.settings import load_settings
 from majordomo.supervisor import Programs, Supervisor
@@ -22,7 +23,7 @@ def main() -> None:
     programs = Programs(
         (sys.executable, CHILD, "front", *shlex.split(front)), (sys.executable, CHILD, "back", *shlex.split(back))
     )
-    supervisor = Supervisor(settings, lambda running: print(banner(settings, running), flush=True), programs=programs)
+    supervisor = Supervisor(settings, lambda running: show(banner(settings, running)), programs=programs)
     try:
         sys.exit(supervisor.run())
     except Exception as wrong:

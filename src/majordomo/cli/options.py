@@ -33,6 +33,8 @@ def read_settings(config: Path | None = None, data_dir: Path | None = None, **fl
     Raises:
         SettingsError: with every wrong setting at once.
     """
+    from majordomo import logs
     from majordomo.settings import load_settings
 
+    logs.set_up("warning")  # a command speaks for itself; `serve` sets up its own
     return load_settings(config, data_dir=data_dir, **flags)

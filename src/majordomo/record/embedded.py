@@ -147,8 +147,8 @@ def _sockets(folder: Path) -> list[Path]:
 def database_for(settings: Settings, report: Report = say, *, migrated: bool = True) -> Iterator[str]:
     """The DSN of the database that these settings mean, for the duration of one command.
 
-    A database of the user's own is handed out as it is. The embedded one is started if it does not run, stopped
-    afterwards, and (``migrated``) brought to the newest schema first.
+    A database of the user's own is handed out as it is. The embedded one is started if it does not run (and then
+    brought to the newest schema, unless not ``migrated``), and stopped afterwards.
 
     Raises:
         EmbeddedError: any of those.
@@ -156,9 +156,7 @@ def database_for(settings: Settings, report: Report = say, *, migrated: bool = T
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value()
         return
-    with _embedded(settings, report) as dsn:
-        if migrated:
-            _migrate(dsn)
+    with _embedded(settings, report, migrated) as dsn:
         yield dsn
 
 
@@ -171,7 +169,7 @@ def _migrate(dsn: str) -> None:
 
 
 @contextlib.contextmanager
-def _embedded(settings: Settings, report: Report) -> Iterator[str]:
+def _embedded(settings: Settings, report: Report, migrated: bool) -> Iterator[str]:
     make_directory(settings.data_dir, PASSABLE if os.geteuid() == 0 else PRIVATE)
     places = Places(settings.data_dir)
     make_directory(places.postgres_dir, PASSABLE if os.geteuid() == 0 else PRIVATE)
@@ -180,6 +178,8 @@ def _embedded(settings: Settings, report: Report) -> Iterator[str]:
         fcntl.flock(users, fcntl.LOCK_SH)  # waits while the last user stops its server
         dsn, server = _running_or_started(settings, report)
         try:
+            if server is not None and migrated:
+                _migrate(dsn)  # a server that others started is theirs to migrate, perhaps to an older schema
             yield dsn
         finally:
             if server is not None:
