@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import pytest
 
 from majordomo.demo.gateway_process import GatewayProcess
 from majordomo.demo.provider_process import ProviderProcess
+from majordomo.record import api_keys
+from majordomo.record.database import connect
 from majordomo.record.postgres_server import PostgresServer
 
 #: Seconds to wait for rows before a test fails. They come within one; a busy machine gets more.
@@ -34,9 +37,20 @@ class Gateway:
         self.provider = provider
         self.dsn = dsn
         self.base_url = process.url
-        made = process.create_key("tests")
-        self.key: str = made["key"]
-        self.key_id: str = made["id"]
+        self.key: str = self.create_key("tests")["key"]
+
+    def create_key(self, name: str) -> dict[str, str]:
+        """A new gateway key: ``id``, ``name`` and the ``key`` itself."""
+
+        async def create() -> dict[str, str]:
+            connection = await connect(self.dsn, purpose="tests")
+            try:
+                made = await api_keys.create(connection, name)
+            finally:
+                await connection.close()
+            return {"id": str(made.key.id), "name": made.key.name, "key": made.secret}
+
+        return _in_own_loop(create)
 
     def tag(self) -> str:
         """A metadata value that no other test has, for the header ``X-Majordomo-Test-Case``."""
@@ -51,7 +65,7 @@ class Gateway:
         """The rows of a query."""
 
         async def fetch() -> list[asyncpg.Record]:
-            connection = await asyncpg.connect(self.dsn)
+            connection = await asyncpg.connect(self.dsn, server_settings={"timezone": "UTC"})
             try:
                 return await connection.fetch(query, *values)
             finally:
@@ -93,14 +107,24 @@ def _in_own_loop(make: Any) -> Any:
 @pytest.fixture(scope="session")
 def gateway(postgres_server: PostgresServer) -> Iterator[Gateway]:
     """The real gateway for a whole run. It migrates its database itself."""
+    with running_gateway(postgres_server, "gateway_fixture") as running:
+        yield running
+
+
+@contextmanager
+def running_gateway(server: PostgresServer, database: str, **settings: str) -> Iterator[Gateway]:
+    """A gateway of one's own on a fresh database of that name; ``settings`` are further ``MAJORDOMO_*`` variables."""
     folder = Path(tempfile.mkdtemp(prefix="mdm-gw-", dir="/tmp"))
-    asyncio.run(_execute(postgres_server.dsn(), "CREATE DATABASE gateway_fixture"))
-    dsn = postgres_server.dsn("gateway_fixture")
+    asyncio.run(_execute(server.dsn(), f"CREATE DATABASE {database}"))
+    dsn = server.dsn(database)
     try:
-        with ProviderProcess() as provider, GatewayProcess(provider.url, folder, database_url=dsn) as process:
+        with (
+            ProviderProcess() as provider,
+            GatewayProcess(provider.url, folder, database_url=dsn, settings=settings) as process,
+        ):
             yield Gateway(process, provider, dsn)
     finally:
-        asyncio.run(_execute(postgres_server.dsn(), "DROP DATABASE gateway_fixture WITH (FORCE)"))
+        asyncio.run(_execute(server.dsn(), f"DROP DATABASE {database} WITH (FORCE)"))
         shutil.rmtree(folder)
 
 
