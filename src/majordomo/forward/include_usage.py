@@ -18,7 +18,7 @@ _APIS = frozenset({Api.OPENAI_CHAT, Api.OPENAI_COMPLETIONS})
 
 
 class _Options(msgspec.Struct):
-    stream_options: msgspec.Raw | None = None
+    stream_options: msgspec.Raw = msgspec.Raw(b"")  # empty: not there. A union with Raw takes null alone
 
 
 class _Asked(msgspec.Struct):
@@ -31,7 +31,7 @@ class _AskedBody(msgspec.Struct):
 
 class _Chunk(msgspec.Struct, gc=False):
     choices: list[msgspec.Raw] | None = None
-    usage: msgspec.Raw | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"null")
 
 
 _options = msgspec.json.Decoder(_Options)
@@ -49,19 +49,22 @@ def ask_for_usage(body: bytes | bytearray, facts: RequestFacts) -> list[bytes | 
     if not facts.stream or facts.include_usage or facts.problems:
         return None
     view = memoryview(body)
-    if _KEY not in body:
-        end = body.rfind(b"}")
-        if end < 0 or body[end + 1 :].strip():
-            return None
-        empty = body[:end].rstrip().endswith(b"{")
-        return [view[:end], (b"" if empty else b",") + _KEY + b":" + _ASK, view[end:]]
-    return _replace_options(body, view)
+    return _replace_options(body, view) if _KEY in body else _add_options(body, view)
+
+
+def _add_options(body: bytes | bytearray, view: memoryview) -> list[bytes | memoryview] | None:
+    end = body.rfind(b"}")
+    if end < 0 or body[end + 1 :].strip():
+        return None
+    empty = body[:end].rstrip().endswith(b"{")
+    return [view[:end], (b"" if empty else b",") + _KEY + b":" + _ASK, view[end:]]
 
 
 def _replace_options(body: bytes | bytearray, view: memoryview) -> list[bytes | memoryview] | None:
     try:
-        raw = _options.decode(body).stream_options
-        old = bytes(raw) if raw is not None else b"null"
+        old = bytes(_options.decode(body).stream_options)
+        if not old:
+            return _add_options(body, view)  # the words stand inside a prompt alone
         options = msgspec.json.decode(old)
         if options is not None and not isinstance(options, dict):
             return None
@@ -143,5 +146,4 @@ def _only_usage(event: bytes) -> bool:
         chunk = _chunk.decode(text[5:])
     except msgspec.DecodeError:
         return False
-    told = chunk.usage is not None and bytes(chunk.usage) != b"null"
-    return told and chunk.choices == []
+    return chunk.choices == [] and bytes(chunk.usage) != b"null"
