@@ -92,6 +92,7 @@ class BackOffice:
         finally:
             await connection.close()
         self._migrated.set()
+        await self._server.serving.wait()
         report_ready(first_key)  # the only place where that key is ever told
         _log.info("ready", first_key_made=first_key is not None)
 

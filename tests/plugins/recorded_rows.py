@@ -18,6 +18,13 @@ Exchange = tuple[Opening, Close | None]
 KEYS = (UUID(int=0x11), UUID(int=0x22))
 HOUR_US = 3_600_000_000
 _ids = IdMaker()
+_TARGETS = (
+    ("openai", "gpt-5-mini"),
+    ("openai", "gpt-5"),
+    ("anthropic", "claude-x"),
+    ("deepseek", "chat"),
+    ("openai", None),
+)
 
 
 def exchange(

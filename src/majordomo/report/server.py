@@ -25,6 +25,7 @@ class Server:
         self._path = path
         self._running: uvicorn.Server | None = None
         self._stopping = False
+        self.serving = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until ``stop``.
@@ -32,11 +33,13 @@ class Server:
         Raises:
             OSError: the socket cannot be made.
         """
+        # Imported here: the writer begins its work before half a second of imports.
+        server = await asyncio.to_thread(_make, self._sources)
         if self._stopping:
             return
-        # Imported here: the writer begins its work before half a second of imports.
-        server = self._running = await asyncio.to_thread(_make, self._sources)
+        self._running = server
         listening = listen(self._path)
+        self.serving.set()  # callers may connect, and are answered once it runs
         try:
             await server.serve([listening])
         finally:
