@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,7 @@ def _any_match(patterns: tuple[str, ...], names: list[str]) -> bool:
     return any(fnmatchcase(name, pattern.lower()) for pattern in patterns for name in names)
 
 
+@cache
 def supplement() -> Layer:
     """The rules that come with the product."""
     text = resources.files(__package__).joinpath(SUPPLEMENT_NAME).read_bytes()

@@ -26,7 +26,7 @@ def newest(prices_dir: Path | None) -> Catalogue:
     if path is None:
         return packaged
     try:
-        kept = catalogue.load_checked(path.read_bytes())
+        kept = catalogue.load(path.read_bytes())
     except (OSError, CatalogueError):
         return packaged
     return kept if kept.dated >= packaged.dated else packaged
@@ -48,7 +48,7 @@ def version(prices_dir: Path, name: str) -> Catalogue | None:
     """A catalogue of the history; ``name`` may be the first part of its version."""
     for known in versions(prices_dir):
         if known.startswith(name):
-            return catalogue.load_checked((prices_dir / VERSIONS / f"{known}.json.gz").read_bytes())
+            return catalogue.load((prices_dir / VERSIONS / f"{known}.json.gz").read_bytes())
     return None
 
 
