@@ -16,8 +16,9 @@ from majordomo.record.statements import statement
 #: A caller may invent a name for every request; an API key's registry, and our memory, must end somewhere. Further
 #: names are still in ``raw_metadata``.
 MAX_NAMES = 1000
-#: A key with more values than this has as many rollup cells as requests: it is asked for in the rows instead.
-MAX_ROLLUP_VALUES = 5000
+#: A key with more values than this has nearly as many rollup cells as requests, which cost more to keep (20 us a row
+#: and up) than they save; a single value of it is quick to find through the index on ``indexed_metadata``.
+MAX_ROLLUP_VALUES = 1000
 SKETCHES_KEPT = 2048  # 16 MiB of copies, twice 4 KiB each; one that was let go is read again
 
 MetadataKey = tuple[bytes, str, bytes]  # API key, name, organisation
