@@ -18,6 +18,7 @@ from majordomo.settings import CONFIG_NAME, ENV_PREFIX, KIB, MIB, ProviderSettin
 
 DOCS = Path(__file__).parent
 SECTION_MARK = "    # "  # a comment of its own line in the class body of Settings opens a section of the page
+COMMON_OPTIONS = ("help", "install_completion", "show_completion")
 
 SETTINGS_PREAMBLE = f"""\
 # Settings
@@ -174,19 +175,19 @@ def cli_page() -> str:
 
 
 def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
-    if hasattr(command, "commands"):
-        for name, child in command.commands.items():
-            if not child.hidden:
-                yield from _commands(f"{path} {name}", child)
-    else:
+    if not hasattr(command, "list_commands"):
         yield path, command
+        return
+    context = click.Context(command, info_name=path)
+    for name in command.list_commands(context):
+        child = command.get_command(context, name)
+        if not child.hidden:
+            yield from _commands(f"{path} {name}", child)
 
 
 def _command_lines(path: str, command: Any) -> list[str]:
     context = click.Context(command, info_name=path)
-    parameters = [
-        one for one in command.get_params(context) if not getattr(one, "hidden", False) and one.name != "help"
-    ]
+    parameters = [one for one in command.get_params(context) if _of_its_own(one)]
     arguments = [one for one in parameters if one.param_type_name == "argument"]
     options = [one for one in parameters if one.param_type_name == "option"]
     usage = " ".join([path, *(_metavar(one) for one in arguments), *(["[OPTIONS]"] if options else [])])
@@ -203,6 +204,11 @@ def _command_lines(path: str, command: Any) -> list[str]:
     return lines
 
 
+def _of_its_own(parameter: Any) -> bool:
+    """Not what every command has, nor what is hidden."""
+    return not getattr(parameter, "hidden", False) and parameter.name not in COMMON_OPTIONS
+
+
 def _metavar(argument: Any) -> str:
     name = (argument.metavar or argument.name).upper().strip("[]")
     return name if argument.required else f"[{name}]"
@@ -212,6 +218,8 @@ def _option_default(parameter: Any) -> str:
     if parameter.required:
         return "required"
     default = parameter.default
+    if isinstance(shown := getattr(parameter, "show_default", None), str):
+        return f"`{shown}`" if " " not in shown else shown
     # Absent, switched off, empty and computed defaults say nothing to a reader.
     if default in (None, False, "", ()) or callable(default) or type(default).__name__ == "Sentinel":
         return ""
