@@ -131,7 +131,7 @@ class TestErrors:
         assert "As scripted." in made.gateway.row(made.tag)["error_message"]
 
     @pytest.mark.parametrize(
-        ("headers", "told"), [({}, "missing"), ({"X-Majordomo-Key": "mdm_sk_" + "x" * 43}, "unknown")]
+        ("headers", "told"), [({}, "No gateway key"), ({"X-Majordomo-Key": "mdm_sk_" + "x" * 43}, "not known")]
     )
     def test_a_missing_or_unknown_key(self, client: anthropic.Anthropic, headers: dict[str, str], told: str) -> None:
         with pytest.raises(anthropic.AuthenticationError, match=told) as raised:

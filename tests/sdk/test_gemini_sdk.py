@@ -106,7 +106,9 @@ def test_the_provider_s_errors_pass(
     made.check(status_code=status, usage_state="none", outcome="completed")
 
 
-@pytest.mark.parametrize(("headers", "told"), [({}, "missing"), ({"X-Majordomo-Key": "mdm_sk_" + "x" * 43}, "unknown")])
+@pytest.mark.parametrize(
+    ("headers", "told"), [({}, "No gateway key"), ({"X-Majordomo-Key": "mdm_sk_" + "x" * 43}, "not known")]
+)
 def test_a_missing_or_unknown_key(client: genai.Client, headers: dict[str, str], told: str) -> None:
     options = types.GenerateContentConfig(http_options=types.HttpOptions(headers=headers))
     with pytest.raises(ClientError, match=told) as raised:

@@ -121,8 +121,8 @@ def test_the_gateway_s_own_errors_are_understood(call: Any, node: Node) -> None:
     ]
     answers = node(*calls)
     assert {(answer["status"], answer["error"]) for answer in answers} == {(401, "AuthenticationError")}
-    assert ["missing" in answer["message"] for answer in answers] == [True, False, True, False]
-    assert ["unknown" in answer["message"] for answer in answers] == [False, True, False, True]
+    assert ["No gateway key" in answer["message"] for answer in answers] == [True, False, True, False]
+    assert ["not known" in answer["message"] for answer in answers] == [False, True, False, True]
 
 
 def test_a_retry_is_a_row_of_its_own(gateway: Gateway, call: Any, node: Node) -> None:
