@@ -29,6 +29,11 @@ class Message(msgspec.Struct, gc=False):
 
 
 class _Delta(msgspec.Struct, gc=False):
+    """The delta of a block, or of the message."""
+
+    text: str | None = None
+    thinking: str | None = None
+    partial_json: str | None = None
     stop_reason: str | None = None
 
 
@@ -42,15 +47,6 @@ class _Event(msgspec.Struct, gc=False):
 
 MESSAGE: Final = msgspec.json.Decoder(Message)
 _EVENT: Final = msgspec.json.Decoder(_Event)
-
-#: How the data of a delta begins, in every spelling seen. Only speed hangs on it: other spellings are decoded.
-_DELTA_STARTS: Final = tuple(
-    space + b'{"type":' + gap + b'"content_block_delta"' for space in (b" ", b"") for gap in (b"", b" ")
-)
-#: Bytes of a delta event that are frame, not text: ``{"type":"content_block_delta","index":0,"delta":{...}}``.
-_DELTA_FRAME: Final = 80
-#: A signature is not output; it stands after the frame's first half.
-_SIGNATURE: Final = b'"signature_delta"'
 
 
 class MessageReader(BodyReader):
@@ -82,13 +78,17 @@ class MessageStreamReader(EventReader):
         self._error: tuple[str | None, str | None] | None = None
 
     def _event(self, data: bytes) -> None:
-        if data.startswith(_DELTA_STARTS):
-            if data.find(_SIGNATURE, 40, 100) < 0:
-                self._text += max(len(data) - _DELTA_FRAME, 1)
-            self._final = False
-            return
-        event = decode(_EVENT, data, self._problems)
-        if event is None:
+        try:
+            event = _EVENT.decode(data)
+        except Exception:
+            event = decode(_EVENT, data, self._problems) or _Event()
+        delta = event.delta
+        if event.type == "content_block_delta":
+            if delta is not None:
+                text = delta.text or delta.thinking or delta.partial_json  # a signature is not output
+                if text:
+                    self._text += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+                    self._final = False
             return
         kind = event.type
         if kind == "message_start":
@@ -102,16 +102,13 @@ class MessageStreamReader(EventReader):
             if told:
                 self._told = True
                 self._text = 0
-            stop = name(event.delta.stop_reason) if event.delta is not None else None
+            stop = name(delta.stop_reason) if delta is not None else None
             self._stop_reason = stop or self._stop_reason
             self._final = told and stop is not None
         elif kind == "message_stop":
             self._final = self._told
         elif kind == "error":
             self._error = member_error(event.error) or ("error", None)
-        elif kind == "content_block_delta":
-            self._text += max(len(data) - _DELTA_FRAME, 1)
-            self._final = False
 
     def _overlay(self, raw: msgspec.Raw) -> bool:
         """Lay a usage over what is known; whether it told of output."""

@@ -13,6 +13,7 @@ from majordomo.meter.estimate import complete_reading, spoken_bytes
 from majordomo.meter.reading import Reading, RequestFacts, UsageState
 from majordomo.meter.sse import Events
 
+_NONE = UsageState.NONE
 #: Longest body that is decoded whole to see how much of it is text; of a longer one, all of it is taken for text.
 _WRITTEN_LIMIT = 4 << 20
 
@@ -73,8 +74,8 @@ class ReaderBase:
         raise NotImplementedError
 
     def _sealed(self, reading: Reading) -> Reading:
-        total = (reading.prompt_tokens or 0) + (reading.output_tokens or 0)
-        if total > MAX_COUNT:  # the sums of single counts can exceed a column where no count does
+        # the sums of single counts can exceed a column where no count does
+        if (reading.prompt_tokens or 0) + (reading.output_tokens or 0) > MAX_COUNT:
             for column in _COLUMNS:
                 value = getattr(reading, column)
                 if value is not None and value > MAX_COUNT:
@@ -91,7 +92,11 @@ class BodyReader(ReaderBase):
     __slots__ = ("_chunks", "_size")
 
     def __init__(self, limit: int) -> None:
-        super().__init__(limit)
+        # as in ReaderBase, but at once: this stands on the way of every request
+        self._limit = limit
+        self._problems = []
+        self._reading = None
+        self._text = 0
         self._chunks: list[bytes] = []
         self._size = 0
 
@@ -110,7 +115,7 @@ class BodyReader(ReaderBase):
             self.unread(self._size, "too_long")
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         reading = self._read(body, facts)
-        if reading.state is UsageState.NONE and not reading.error_type and not self._free(reading):
+        if reading.state is _NONE and not reading.error_type and not self._free(reading):
             self._estimate(reading, body, facts)
         return reading
 

@@ -16,7 +16,7 @@ from majordomo.meter.decoding import ABSENT, any_value, decode, usage_object, us
 from majordomo.meter.errors import member_error
 from majordomo.meter.estimate import add_counts, complete_reading
 from majordomo.meter.openai_images import image_part
-from majordomo.meter.openai_usage import read_usage
+from majordomo.meter.openai_usage import read_usage, token_usage
 from majordomo.meter.reading import Bucket, Part, Reading, RequestFacts, UsageState
 from majordomo.meter.text import name
 
@@ -152,18 +152,14 @@ def _read_response(response: _Response, reading: Reading, calls: dict[str, int],
         calls.clear()
         for item in response.output:
             _count_call(item, calls)
-    usage = usage_object(response.usage, problems)
+    usage = token_usage(response.usage, problems)
     if usage is None:
         return
-    said = usage[0]
     text: bytes | None = usage[1]
-    read_usage(said, reading, problems)
-    details = table(table(said, "input_tokens_details", problems), "cache_write_tokens_details", problems)
-    if count(details, "ttl_12h_tokens", problems):
-        note(problems, "cache_write_12h")  # may have a rate of its own
+    read_usage(usage[0], reading, problems)
     tools = usage_object(response.tool_usage, problems)
     if tools is not None:
-        text = usage_text({**said, "tool_usage": tools[0]})
+        text = usage_text({**any_value(usage[1]), "tool_usage": tools[0]})
         searches = count(table(tools[0], "web_search", problems), "num_requests", problems)
         if searches is not None:
             calls["web_search_call"] = searches  # the provider's own count of billable ones

@@ -1,6 +1,7 @@
 """Which reader a reply gets: by API, status, content type and encoding."""
 
 from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Final
 
 from majordomo.apis import Api
@@ -41,6 +42,9 @@ READERS: Final[dict[Api, tuple[Make, Make | None]]] = {
     Api.GEMINI_EMBED: (EmbedReader, None),
 }
 
+#: Longest content type that is looked at: choices are remembered by it.
+_TYPE_LIMIT: Final = 128
+
 #: Bodies of these begin with anything, or are never events.
 _NOT_SNIFFED: Final = frozenset({Api.OPENAI_SPEECH})
 
@@ -51,22 +55,27 @@ def reader_for(api: Api, *, status: int, content_type: str, content_encoding: st
     ``content_type`` and ``content_encoding`` are the reply's headers, empty where missing. ``limit``: most bytes of a
     body, or of one event of a stream, that are kept. A status of 400 and above gets a reader of errors.
     """
-    if status >= 400:
-        reader: ReaderBase = ErrorReader(limit)
-    elif api not in READERS or status in (204, 304):
+    make = _makers(api, content_type[:_TYPE_LIMIT]) if status < 400 else ErrorReader
+    if make is None or status in (204, 304):
         return FreeReader()
-    else:
-        body, events = READERS[api]
-        kind = content_type.partition(";")[0].strip().lower()
-        if events is None or kind.endswith("json") or (api in _NOT_SNIFFED and kind != "text/event-stream"):
-            reader = body(limit)
-        elif kind == "text/event-stream":
-            reader = events(limit)
-        else:
-            reader = SniffingReader(body, events, limit)
+    reader = make(limit)
     if content_encoding and content_encoding.strip().lower() != "identity":
         return InflatingReader(reader, content_encoding)
     return reader
+
+
+@lru_cache(maxsize=256)
+def _makers(api: Api, content_type: str) -> Make | None:
+    """What makes the reader of a reply that is no refusal; None if it is free."""
+    if api not in READERS:
+        return None
+    body, events = READERS[api]
+    kind = content_type.partition(";")[0].strip().lower()
+    if events is None or kind.endswith("json") or (api in _NOT_SNIFFED and kind != "text/event-stream"):
+        return body
+    if kind == "text/event-stream":
+        return events
+    return partial(SniffingReader, body, events)
 
 
 class SniffingReader(ReaderBase):

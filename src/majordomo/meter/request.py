@@ -46,6 +46,11 @@ class _Gemini(msgspec.Struct, gc=False, rename="camel"):
     service_tier: str | None = None
 
 
+#: Looked up once: this stands on the way of every request.
+_FAMILIES: Final = {api: api.family for api in Api}
+_GEMINI_FAMILY: Final = Family.GEMINI
+_ANTHROPIC_FAMILY: Final = Family.ANTHROPIC
+
 _BODY: Final = msgspec.json.Decoder(_Body)
 _SPEECH: Final = msgspec.json.Decoder(_Speech)
 _GEMINI: Final = msgspec.json.Decoder(_Gemini)
@@ -70,7 +75,8 @@ def read_request(api: Api, path: str, body: bytes | bytearray, content_type: str
 
 
 def _read(api: Api, path: str, body: bytes | bytearray, content_type: str) -> RequestFacts:
-    if api.family is Family.GEMINI:
+    family = _FAMILIES[api]
+    if family is _GEMINI_FAMILY:
         return _gemini(api, path, body)
     if not body:
         return RequestFacts()
@@ -91,7 +97,7 @@ def _read(api: Api, path: str, body: bytes | bytearray, content_type: str) -> Re
         model=name(said.model),
         stream=said.stream is True,
         include_usage=options is not None and options.include_usage is True,
-        cache_ttl_1h=api.family is Family.ANTHROPIC and _all_one_hour(body),
+        cache_ttl_1h=family is _ANTHROPIC_FAMILY and _all_one_hour(body),
         max_output_tokens=limit,
         input_bytes=len(body),
         service_tier=name(said.service_tier),

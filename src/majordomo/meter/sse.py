@@ -50,6 +50,16 @@ class Lines:
             self._keep(tail)
         return lines
 
+    def between(self, data: bytes) -> bool:
+        """Whether ``data`` is just one whole line and a blank one, and stands alone: what most providers send."""
+        return (
+            not self._pieces
+            and data.find(b"\n") == len(data) - 2
+            and data.endswith(b"\n\n")
+            and b"\r" not in data
+            and not (self._after_cr or self._too_long or self._at_start)
+        )
+
     def rest(self) -> bytes:
         """The last line, which no line end closed."""
         line = self._ended(b"")
@@ -92,6 +102,8 @@ class Events:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The data of every event that ended within ``data``."""
+        if self._data is None and data.startswith(b"data:") and self._lines.between(data):
+            return [data[5:-2]]
         events = []
         first = self._data
         for line in self._lines.feed(data):

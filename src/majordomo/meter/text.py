@@ -1,7 +1,7 @@
 """Text from outside, made fit for a row: bounded, no NUL, no lone surrogate, no credential."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 #: Longest name (model, tier, region, stop reason, error type) that is kept. Real ones stay under 100 characters.
 NAME_LIMIT: Final = 255
@@ -24,11 +24,10 @@ def safe_text(value: str, limit: int) -> str:
     return value.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")
 
 
-def name(value: object) -> str | None:
+def name(value: Any) -> str | None:
     """A name such as a model's, or None if ``value`` is not one."""
-    if value.__class__ is not str or not value:
+    if not value or value.__class__ is not str:
         return None
-    assert isinstance(value, str)
     if len(value) <= NAME_LIMIT and value.isascii() and value.isprintable():
         return value
     return safe_text(value, NAME_LIMIT)
