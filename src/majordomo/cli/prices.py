@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from majordomo.price.catalogue import Catalogue
     from majordomo.price.changes import Changes
     from majordomo.price.listing import PriceList
+    from majordomo.price.pricer import Pricer
+    from majordomo.record.reprice import Repriced
 
 app = typer.Typer(no_args_is_help=True, help="Look up, refresh and compare prices.", pretty_exceptions_enable=False)
 
@@ -130,6 +132,83 @@ def diff(
         return
     _print_changes(difference)
     typer.echo(f"{before.version} ({before.source}) to {after.version} ({after.source}).")
+
+
+@app.command()
+def reprice(
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Price the requests whose price was unknown, each at its own day's rates, and correct all sums."""
+    import asyncio
+
+    from majordomo.places import Places
+    from majordomo.price.pricer import Pricer
+    from majordomo.record.embedded import database_for
+
+    settings = read_settings(config, data_dir)
+    pricer = Pricer.load(Places(settings.data_dir).prices_dir, settings.price_overlay)
+    with database_for(settings) as dsn:
+        result = asyncio.run(_reprice(dsn, pricer, show_progress=not as_json))
+    if as_json:
+        _print_json(
+            {
+                "version": pricer.version,
+                "looked_at": result.seen,
+                "priced": [
+                    {"provider": provider, "model": model, "rows": rows, "usd": _usd(result.usd[provider, model])}
+                    for (provider, model), rows in sorted(result.rows.items())
+                ],
+                "unpriced": [
+                    {"provider": provider, "model": model, "rows": rows, "reason": reason}
+                    for (provider, model, reason), rows in sorted(result.unpriced.items())
+                ],
+            }
+        )
+        return
+    _print_repriced(result, pricer.version)
+
+
+async def _reprice(dsn: str, pricer: "Pricer", *, show_progress: bool) -> "Repriced":
+    from rich.progress import Progress
+
+    from majordomo.record.database import connect
+    from majordomo.record.reprice import Repriced, count_unpriced, reprice_unpriced
+
+    total = Repriced()
+    connection = await connect(dsn, purpose="reprice")
+    try:
+        with Progress(transient=True, disable=not show_progress) as progress:
+            task = progress.add_task("Pricing", total=await count_unpriced(connection))
+            async for changed in reprice_unpriced(connection, pricer):
+                total.add(changed)
+                progress.advance(task, changed.seen)
+    finally:
+        await connection.close()
+    return total
+
+
+def _print_repriced(result: "Repriced", version: str) -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    if not result.seen:
+        typer.echo("Every request that used something has its price.")
+        return
+    table = Table(box=SIMPLE)
+    for heading, side in (("provider", "left"), ("model", "left"), ("rows", "right"), ("USD", "right")):
+        table.add_column(heading, justify="right" if side == "right" else "left")
+    table.add_column("")
+    for (provider, model), rows in sorted(result.rows.items()):
+        table.add_row(provider, model, f"{rows:,}", _usd(result.usd[provider, model]), "priced")
+    for (provider, model, reason), rows in sorted(result.unpriced.items()):
+        table.add_row(provider, model, f"{rows:,}", "", f"still unpriced: {reason}")
+    Console().print(table)
+    spent = sum(result.usd.values(), Decimal(0))
+    priced = sum(result.rows.values())
+    typer.echo(f"{priced:,} of {result.seen:,} rows priced, {_usd(spent)} USD, with version {version}.")
 
 
 def _catalogue(name: str, prices_dir: Path, feed_url: str) -> "Catalogue":
