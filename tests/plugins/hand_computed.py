@@ -290,6 +290,9 @@ GEMINI_THINKING = Case(
     {
         "provider": "gemini",
         "model": "gemini-2.5-pro",
+        "input_tokens": 5000,  # promptTokenCount, the provider's own number
+        "prompt_tokens": 5050,  # and what the tools put in
+        "output_tokens": 1000,
         "cached_tokens": 4000,
         "reasoning_tokens": 700,
         "input_cost": usd("0.0013125"),

@@ -172,9 +172,13 @@ def own_model(random: Random) -> Call:
     )
 
 
-def trouble(random: Random) -> Call:
-    """Whatever can go wrong: limits, overload, a wrong model, a provider that breaks off, a forgotten key."""
-    kind = random.choice(("limit", "overloaded", "model", "broken", "no key"))
+#: Whatever can go wrong: limits, overload, a wrong model, a provider that breaks off, a forgotten key.
+TROUBLES = ("limit", "overloaded", "model", "broken", "no key")
+
+
+def trouble(random: Random, kind: str | None = None) -> Call:
+    """One of the troubles."""
+    kind = kind or random.choice(TROUBLES)
     tags = {"Team": "support", "Feature": "chat-assistant", "User_Id": user(random), "Environment": "production"}
     body: dict[str, Any] = {"model": "gpt-4o-mini", "stream": True, "messages": _ask("Where is my parcel?")}
     if kind == "overloaded":

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 from majordomo.demo.call import Call, Sent
-from majordomo.demo.cast import any_call, trouble
+from majordomo.demo.cast import HABITS, TROUBLES, any_call, trouble
 from majordomo.demo.coding_session import coding_session
 
 #: Single calls and Claude Code sessions in the first batch: enough for every report to show something.
@@ -34,10 +34,11 @@ class Traffic:
         self._random = Random(seed)  # noqa: S311 - a play, not a secret
 
     def first_batch(self) -> list[Chain]:
-        """A little of everything, at least one of each trouble's kind likely, a hang-up certain."""
+        """A little of everything: each habit and each trouble at least once, and somebody who hangs up."""
         chains = [[any_call(self._random)] for _ in range(FIRST_CALLS)]
+        chains += [[habit(self._random)] for habit, _ in HABITS]
+        chains += [[trouble(self._random, kind)] for kind in TROUBLES]
         chains += [list(coding_session(self._random)) for _ in range(FIRST_SESSIONS)]
-        chains += [[trouble(self._random)] for _ in range(6)]
         chains.append([self._a_hang_up()])
         self._random.shuffle(chains)
         return chains

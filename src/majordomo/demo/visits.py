@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 
 #: Most bytes of requests kept; older ones are dropped and counted. Enough for thousands of ordinary requests.
-MAX_KEPT_BYTES = 64 * 1024 * 1024
+MAX_KEPT_BYTES = 32 * 1024 * 1024
 
 #: What a kept request costs besides its body and headers, roughly.
-_OVERHEAD = 1024
+_OVERHEAD = 2048
 
 
 class Visit(msgspec.Struct, frozen=True):
