@@ -41,7 +41,8 @@ class Api(StrEnum):
     GEMINI_MODELS = "gemini.models"
     GEMINI_OTHER = "gemini.other"
 
-    @property
-    def family(self) -> Family:
-        """The family whose error shape and conventions this endpoint follows."""
-        return Family(self.value.partition(".")[0])
+    family: Family
+    """Whose error shape and conventions this endpoint follows."""
+
+    def __init__(self, value: str) -> None:
+        self.family = Family(value.partition(".")[0])

@@ -3,11 +3,12 @@
 Nothing in here may fail or delay the caller: a fault in metering or pricing costs a field of the row, never the reply.
 """
 
+from majordomo.admit.keys import Key
 from majordomo.admit.refusal import Refusal
 from majordomo.apis import Api
 from majordomo.clock import steady, wall_us
 from majordomo.forward.books import Books
-from majordomo.forward.routes import Route
+from majordomo.forward.plan import Plan
 from majordomo.ids import uuid_text
 from majordomo.logs import logger
 from majordomo.meter.readers import reader_for
@@ -29,23 +30,21 @@ class Account:
         "_books",
         "_facts",
         "_first_byte",
+        "_plan",
         "_reader",
         "_request_body",
         "_requested_at",
         "_started",
         "_streamed",
-        "api",
         "ended",
         "id",
-        "path",
-        "provider",
-        "request_content_type",
         "sent",
         "status",
     )
 
-    def __init__(self, books: Books, route: Route | None, path: str, request_content_type: str) -> None:
+    def __init__(self, books: Books, plan: Plan) -> None:
         self._books = books
+        self._plan = plan
         self._requested_at = wall_us()
         self._started = steady()
         self._first_byte: float | None = None
@@ -54,10 +53,6 @@ class Account:
         self._facts: RequestFacts | None = None
         self._streamed = False
         self.id = books.ids.make(self._requested_at)
-        self.api = route.api if route else Api.OPENAI_OTHER
-        self.provider = route.provider.name if route else ""
-        self.path = path
-        self.request_content_type = request_content_type
         self.status: int | None = None
         self.sent = False  # the whole request went to the provider
         self.ended = False
@@ -67,18 +62,35 @@ class Account:
         """The request's id as callers and SQL see it."""
         return uuid_text(self.id)
 
-    def open(self, opening: Opening) -> None:
+    def open(self, key: Key) -> None:
         """Write the opening; from here on the request has a row, whatever happens.
 
         Raises:
             JournalFull: the disk refuses.
         """
-        self._books.journal.append_opening(opening)
-
-    @property
-    def requested_at(self) -> int:
-        """When the request was taken up, in microseconds since the Unix epoch."""
-        return self._requested_at
+        plan = self._plan
+        labels = plan.labels
+        self._books.journal.append_opening(
+            Opening(
+                id=self.id,
+                requested_at=self._requested_at,
+                api_key_id=key.id,
+                org_id=key.org_id,
+                provider=plan.provider.name if plan.provider is not None else "",
+                api=plan.api.value,
+                method=plan.method_text,
+                path=plan.path_text,
+                provider_key_hash=labels.provider_key_hash,
+                provider_key_alias=labels.provider_key_alias,
+                metadata=plan.metadata.values,
+                client=labels.client,
+                claude_session=labels.claude_session,
+                claude_session_name=labels.claude_session_name,
+                trace_id=labels.trace_id,
+                span_path=labels.span_path,
+                span_name=labels.span_name,
+            )
+        )
 
     # -- the request ----------------------------------------------------------------------------------------------
 
@@ -100,11 +112,12 @@ class Account:
     def facts(self) -> RequestFacts:
         """What the request's body says; read once, after which the copy is let go."""
         if self._facts is None:
+            plan = self._plan
             try:
-                self._facts = read_request(self.api, self.path, self.request_body, self.request_content_type)
+                self._facts = read_request(plan.api, plan.path_text, self.request_body, plan.content_type)
             except Exception:
                 self._books.counters.meter_failures += 1
-                _log.exception("reading a request body failed", api=self.api.value)
+                _log.exception("reading a request body failed", api=self._plan.api.value)
                 self._facts = _NO_FACTS
             self._request_body = None
         return self._facts
@@ -114,10 +127,10 @@ class Account:
     def reply_began(self, status: int, content_type: str, content_encoding: str) -> None:
         """The provider's reply head is there."""
         self.status = status
-        self._streamed = content_type.startswith("text/event-stream") or self.api is Api.GEMINI_STREAM
+        self._streamed = content_type.startswith("text/event-stream") or self._plan.api is Api.GEMINI_STREAM
         try:
             self._reader = reader_for(
-                self.api,
+                self._plan.api,
                 status=status,
                 content_type=content_type,
                 content_encoding=content_encoding,
@@ -139,7 +152,7 @@ class Account:
     def _meter_failed(self, what: str) -> None:
         self._books.counters.meter_failures += 1
         self._reader = None
-        _log.exception(what, api=self.api.value)
+        _log.exception(what, api=self._plan.api.value)
 
     # -- the end --------------------------------------------------------------------------------------------------
 
@@ -206,8 +219,10 @@ class Account:
 
     def _bill(self, reading: Reading, facts: RequestFacts) -> Bill:
         try:
-            return self._books.pricer.bill(self.provider, self.api, reading, facts, self._requested_at)
+            provider = self._plan.provider
+            name = provider.name if provider is not None else ""
+            return self._books.pricer.bill(name, self._plan.api, reading, facts, self._requested_at)
         except Exception:
             self._books.counters.meter_failures += 1
-            _log.exception("pricing failed", api=self.api.value)
+            _log.exception("pricing failed", api=self._plan.api.value)
             return Bill(problems=("pricing_failed",))

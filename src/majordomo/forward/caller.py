@@ -7,8 +7,9 @@ nothing is repaired, so that no two parsers can disagree about where a request e
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import httptools
 
@@ -16,7 +17,9 @@ from majordomo.admit import refusal as why
 from majordomo.admit.refusal import Refusal
 from majordomo.forward.error_shapes import error_body
 from majordomo.forward.exchange import Exchange
+from majordomo.forward.plan import Plan
 from majordomo.forward.request import Request
+from majordomo.forward.request_head import MalformedHeadError, read_head
 from majordomo.forward.routes import family_of
 
 if TYPE_CHECKING:
@@ -47,11 +50,14 @@ class Caller(asyncio.Protocol):
         "_head_bytes",
         "_head_done",
         "_head_since",
+        "_headers",
+        "_heads_begun",
         "_holds",
         "_linger_since",
         "_parser",
         "_request",
         "_seen_at",
+        "_target",
         "_transport",
         "_waiting",
     )
@@ -60,10 +66,13 @@ class Caller(asyncio.Protocol):
         self._desk = desk
         self._parser = httptools.HttpRequestParser(self)
         self._transport: Any = None
-        self._request: Request | None = None  # the one the parser is in
+        self._request: Request | None = None  # the one the parser is in, once its head is complete
+        self._target = b""
+        self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
         self._head_done = True
-        self._head_since: float | None = None  # when a head began to arrive
+        self._head_since: float | None = None  # when a request began to arrive that is not yet complete
+        self._heads_begun = 0  # in the piece of data being parsed
         self._exchange: Exchange | None = None
         self._waiting: deque[Request] = deque()  # sent ahead
         self._holds = 0
@@ -90,7 +99,33 @@ class Caller(asyncio.Protocol):
             return
         desk = self._desk
         self._seen_at = desk.tick
+        if self._exchange is None and self._head_since is None and self._fault is None:
+            known = desk.memo.find(data)
+            if known is not None:
+                self._take_whole(*known)
+                return
+            self._parse(data)
+            request = self._request
+            if request is not None and request.complete and self._heads_begun == 1:
+                desk.memo.keep(data, request.plan)
+        else:
+            self._parse(data)
+        self._advance()
+
+    def _take_whole(self, plan: Plan, body: bytes) -> None:
+        """A whole request with a head that was seen before: no parsing is needed."""
+        request = Request(plan)
+        request.complete = True
+        if body:
+            request.body_bytes = len(body)
+            request.pending.append(body)
+        exchange = self._exchange = Exchange(self._desk, self, request)
+        exchange.start()
+
+    def _parse(self, data: bytes) -> None:
+        desk = self._desk
         head_was_open = not self._head_done
+        self._heads_begun = 0
         if self._head_since is None:
             self._head_since = desk.tick
         try:
@@ -108,7 +143,6 @@ class Caller(asyncio.Protocol):
             if self._head_bytes > desk.max_header_bytes:
                 self._fault = why.head_too_large(desk.max_header_bytes)
                 self._drop_broken_request()
-        self._advance()
 
     def eof_received(self) -> bool:
         return False
@@ -132,23 +166,24 @@ class Caller(asyncio.Protocol):
     # -- httptools' callbacks -------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        self._request = Request()
+        self._request = None
+        self._target = b""
+        self._headers = []
         self._head_bytes = 0
         self._head_done = False
+        self._heads_begun += 1
         if len(self._waiting) >= self._desk.max_pipelined:
             self._stop(why.malformed(f"more than {self._desk.max_pipelined} requests sent ahead"))
 
     def on_url(self, url: bytes) -> None:
-        assert self._request is not None
-        self._request.target += url
+        self._target += url
         self._count_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        assert self._request is not None
         self._count_head(len(name) + len(value) + 4)  # the colon, the space and the line's end
         if self._head_done:
             return  # trailers go no further than this hop
-        headers = self._request.headers
+        headers = self._headers
         if len(headers) >= self._desk.max_headers:
             self._stop(why.head_too_large(self._desk.max_headers))
         headers.append((name, value))
@@ -159,16 +194,19 @@ class Caller(asyncio.Protocol):
             self._stop(why.head_too_large(self._desk.max_header_bytes))
 
     def on_headers_complete(self) -> None:
-        request, parser = self._request, self._parser
-        assert request is not None
+        parser = self._parser
         http_11 = _VERSIONS.get(parser.get_http_version())
-        request.method = parser.get_method()
-        if http_11 is None or request.method == b"CONNECT":
+        method = parser.get_method()
+        if http_11 is None or method == b"CONNECT":
             self._stop(why.malformed("only HTTP/1.0 and HTTP/1.1 requests are taken, and no CONNECT"))
-        request.http_11 = http_11 is True
-        request.keep_alive = request.http_11 and parser.should_keep_alive()
+        keep_alive = http_11 is True and parser.should_keep_alive()
+        try:
+            head = read_head(method, self._target, self._headers, http_11=http_11 is True, keep_alive=keep_alive)
+        except MalformedHeadError as fault:
+            self._stop(why.malformed(str(fault)))
+        self._request = Request(self._desk.planner.plan(head))
         self._head_done = True
-        self._waiting.append(request)
+        self._waiting.append(self._request)
 
     def on_body(self, piece: bytes) -> None:
         request = self._request
@@ -187,7 +225,7 @@ class Caller(asyncio.Protocol):
         if self._exchange is not None and self._exchange.request is request:
             self._exchange.body_end()
 
-    def _stop(self, fault: Refusal) -> None:
+    def _stop(self, fault: Refusal) -> NoReturn:
         self._fault = fault
         raise _RefusedError
 
@@ -239,11 +277,10 @@ class Caller(asyncio.Protocol):
 
     def _answer_fault(self, fault: Refusal) -> None:
         self._desk.books.counters.malformed += 1
-        request = self._request if self._request is not None else Request()
-        target = request.target.partition(b"?")[0]
-        marks = any(name.lower() in (b"anthropic-version", b"x-api-key") for name, _ in request.headers)
-        request.keep_alive = False
-        self.answer(request, fault, error_body(family_of(target, anthropic_marks=marks), fault, None))
+        path = self._target.partition(b"?")[0]
+        marks = any(name.lower() in (b"anthropic-version", b"x-api-key") for name, _ in self._headers)
+        body = error_body(family_of(path, anthropic_marks=marks), fault, None)
+        self._write_answer(fault.status, _lines(fault.headers), body, keep_alive=False, with_body=True)
         self._linger()
 
     def _linger(self) -> None:
@@ -277,28 +314,30 @@ class Caller(asyncio.Protocol):
         warning: str | None = None,
     ) -> None:
         """Send an answer of the gateway's own."""
-        lines = [f"{name}: {value}\r\n" for name, value in refusal.headers.items()]
+        lines = _lines(refusal.headers)
         if request_id is not None:
-            lines.append(f"X-Majordomo-Request-Id: {request_id}\r\n")
+            lines += f"X-Majordomo-Request-Id: {request_id}\r\n"
         if warning is not None:
-            lines.append(f"X-Majordomo-Warning: {warning}\r\n")
-        if not request.complete:
-            request.keep_alive = False
-        self._write_answer(request, refusal.status, "".join(lines), body)
+            lines += f"X-Majordomo-Warning: {warning}\r\n"
+        self._answer(request, refusal.status, lines, body)
 
     def answer_json(self, request: Request, status: int, body: bytes) -> None:
         """Send a page of the front desk's own."""
-        self._write_answer(request, status, "", body)
+        self._answer(request, status, "", body)
 
-    def _write_answer(self, request: Request, status: int, lines: str, body: bytes) -> None:
-        if self._desk.stopping:
+    def _answer(self, request: Request, status: int, lines: str, body: bytes) -> None:
+        if self._desk.stopping or not request.complete:
             request.keep_alive = False
-        close = "" if request.keep_alive else "Connection: close\r\n"
+        with_body = request.plan.method != b"HEAD"
+        self._write_answer(status, lines, body, keep_alive=request.keep_alive, with_body=with_body)
+
+    def _write_answer(self, status: int, lines: str, body: bytes, *, keep_alive: bool, with_body: bool) -> None:
+        close = "" if keep_alive else "Connection: close\r\n"
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n{lines}{close}\r\n"
         )
-        self.write(head.encode("ascii", "replace") + (b"" if request.method == b"HEAD" else body))
+        self.write(head.encode("ascii", "replace") + (body if with_body else b""))
 
     def cut(self) -> None:
         """End the connection in the middle of a reply, after what was written has gone out."""
@@ -379,3 +418,7 @@ class Caller(asyncio.Protocol):
         elif not self._closing:
             self._closing = True
             self._transport.close()
+
+
+def _lines(headers: Mapping[str, str]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from majordomo import __version__
-from majordomo.admit.keys import DigestCache, Key, KeyRing
+from majordomo.admit.keys import Key, KeyRing
 from majordomo.admit.metadata import MetadataLimits
 from majordomo.apis import Family
 from majordomo.clock import steady
 from majordomo.forward.books import Books
+from majordomo.forward.plan import PlanMemo, Planner
 from majordomo.forward.pool import Pool
 from majordomo.forward.providers import Origin, Provider
 from majordomo.forward.routes import Routes
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 #: How often time-outs are looked at (s). All of them are seconds to minutes long, so a coarse clock will do, and no
 #: request pays for a timer of its own.
 SWEEP_SECONDS = 1.0
-
-_OWN_PAGES = frozenset({b"/", b"/health", b"/readyz", b"/metrics", b"/favicon.ico", b"/api"})
-_OWN_PREFIXES = (b"/api/", b"/assets/")
 
 
 class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,23 +77,23 @@ class Desk:
         back_office_socket: Path,
     ) -> None:
         self.loop = asyncio.get_running_loop()
-        self.routes = routes
         self.ring = ring
         self.lookup = lookup
         self.books = books
         self.pool = pool
-        self.digests = DigestCache()
         self.back_office = Provider(
             "back office", Family.OPENAI, Origin("back-office", 80, socket=str(back_office_socket)), b"back-office"
         )
+        limits = MetadataLimits(
+            settings.max_metadata_keys, settings.max_metadata_key_bytes, settings.max_metadata_value_bytes
+        )
+        self.planner = Planner(routes, self.back_office, limits, inject_stream_usage=settings.inject_stream_usage)
+        self.memo = PlanMemo()
         self.callers: set[Caller] = set()
         self.detached: set[Exchange] = set()  # their callers have gone, their replies are read on
         self.tick = steady()  # the coarse clock, moved by the sweep
         self.stopping = False  # no new requests
         self.stopped = False  # nothing goes on
-        self.metadata_limits = MetadataLimits(
-            settings.max_metadata_keys, settings.max_metadata_key_bytes, settings.max_metadata_value_bytes
-        )
         self.upstream_header_timeout = settings.upstream_header_timeout
         self.upstream_idle_timeout = settings.upstream_idle_timeout
         self.max_header_bytes = settings.max_header_bytes
@@ -107,16 +105,11 @@ class Desk:
         self.caller_stall_timeout = settings.caller_stall_timeout
         self.max_connections = settings.max_connections
         self.max_pipelined = settings.max_pipelined
-        self.inject_stream_usage = settings.inject_stream_usage
         self.on_hangup = settings.on_hangup
         self.drain_max_seconds = settings.drain_max_seconds
         self.drain_max_bytes = settings.drain_max_bytes
         self.drain_max_streams = settings.drain_max_streams
         self.refuse_when_full = settings.on_journal_full == "refuse"
-
-    def is_own_page(self, path: bytes) -> bool:
-        """True for what the gateway answers itself: pages, control API, health."""
-        return path in _OWN_PAGES or path.startswith(_OWN_PREFIXES)
 
     def health(self) -> bytes:
         """The body of ``/health``: this process serves, whatever else may be away."""

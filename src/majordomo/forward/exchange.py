@@ -8,25 +8,20 @@ has happened on one side and does what follows on the other. Its phases, in orde
 """
 
 import asyncio
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
 
 from majordomo.admit import refusal as why
-from majordomo.admit.keys import KEY_MAX_BYTES, Key
-from majordomo.admit.metadata import Metadata, collect, text
+from majordomo.admit.keys import Key
 from majordomo.admit.refusal import Refusal
-from majordomo.apis import Family
 from majordomo.forward.account import Account
 from majordomo.forward.connect import ConnectFailedError
 from majordomo.forward.error_shapes import error_body, own_error_body
-from majordomo.forward.include_usage import UsageWithheld, ask_for_usage, may_inject
+from majordomo.forward.include_usage import UsageWithheld, ask_for_usage
 from majordomo.forward.providers import Provider
 from majordomo.forward.reply_head import ReplyHead, read_reply_head
-from majordomo.forward.request import Head, MalformedHeadError, Request, read_head
-from majordomo.forward.routes import Route, family_of
+from majordomo.forward.request import Request
 from majordomo.forward.upstream import Upstream
-from majordomo.record.frames import Opening, Outcome
+from majordomo.record.frames import Outcome
 from majordomo.record.journal import JournalFull
 
 if TYPE_CHECKING:
@@ -47,27 +42,23 @@ class Exchange:
     """One request and its reply."""
 
     __slots__ = (
-        "_buffered",
+        "_chunked_reply",
         "_desk",
         "_drained_bytes",
-        "_family",
+        "_forwarding",
         "_gone_at",
         "_hangup",
-        "_head",
+        "_held",
         "_injected",
-        "_pieces",
-        "_provider",
+        "_plan",
         "_replying",
-        "_route",
         "_stalled_at",
         "_task",
         "_touched",
         "_upstream",
-        "_warning",
         "_withheld",
         "account",
         "caller",
-        "chunked_reply",
         "done",
         "no_reply_body",
         "request",
@@ -75,25 +66,21 @@ class Exchange:
 
     def __init__(self, desk: "Desk", caller: "Caller", request: Request) -> None:
         self._desk = desk
+        self._plan = request.plan
         self.caller: Caller | None = caller
         self.request = request
         self.account: Account | None = None
         self.done = False
-        self.no_reply_body = request.method == b"HEAD"
-        self.chunked_reply = False
-        self._head: Head | None = None
-        self._family = Family.OPENAI
-        self._route: Route | Refusal | None = None
-        self._provider: Provider | None = None
+        self.no_reply_body = request.plan.method == b"HEAD"
         self._hangup = desk.on_hangup
-        self._warning: str | None = None
         self._upstream: Upstream | None = None
         self._task: asyncio.Task[None] | None = None
-        self._pieces: Sequence[bytes | bytearray | memoryview] = request.pending
-        self._buffered = False  # the body is held until it is whole
+        self._forwarding = False  # admitted
+        self._held = False  # the body waits here until it is whole
         self._injected = False
         self._withheld: UsageWithheld | None = None
         self._replying = False
+        self._chunked_reply = False
         self._touched = desk.tick  # when either side last moved, on the desk's coarse clock
         self._stalled_at: float | None = None  # since when the caller takes nothing
         self._gone_at: float | None = None  # since when the caller has gone
@@ -103,29 +90,15 @@ class Exchange:
 
     def start(self) -> None:
         """Take the request up; its head is complete, its body may still be arriving."""
-        desk = self._desk
-        try:
-            head = self._head = read_head(self.request)
-        except MalformedHeadError as fault:
-            desk.books.counters.malformed += 1
-            self._refuse(why.malformed(str(fault)), close=True)
-            return
-        if desk.is_own_page(head.path):
-            self._relay_to_back_office(head)
+        desk, plan = self._desk, self._plan
+        if plan.own_page:
+            self._open_own_page()
             return
         desk.books.counters.requests += 1
-        named = head.own.get(b"provider")
-        marks = head.anthropic_marks
-        self._route = route = desk.routes.find(head.path, text(named) if named else None, anthropic_marks=marks)
-        self._family = route.api.family if isinstance(route, Route) else family_of(head.path, anthropic_marks=marks)
-        secret = head.own.get(b"key")
-        if not secret:
-            self._refuse(why.KEY_MISSING)
+        key_hash = plan.key_hash
+        if isinstance(key_hash, Refusal):
+            self._refuse(key_hash)
             return
-        if len(secret) > KEY_MAX_BYTES:
-            self._refuse(why.KEY_UNKNOWN)
-            return
-        key_hash = desk.digests.hex(secret)
         key = desk.ring.get(key_hash)
         if key is not None:
             self._admit(key)
@@ -148,103 +121,61 @@ class Exchange:
             self._admit(key)
 
     def _admit(self, key: Key) -> None:
-        head, desk, route = self._head, self._desk, self._route
-        assert head is not None
+        desk, plan = self._desk, self._plan
         if not key.active:
             self._refuse(why.KEY_REVOKED)
             return
         if key.on_hangup is not None:
             self._hangup = key.on_hangup
-        metadata = collect(head.metadata, desk.metadata_limits)
-        if metadata.warning is not None:
-            desk.books.counters.metadata_dropped += metadata.dropped
-            self._warning = metadata.warning
-        if not self._open_account(key, metadata, head):
-            return
-        if not isinstance(route, Route):
-            assert route is not None
-            self._refuse(route)
-        elif desk.stopping:
-            self._refuse(why.STOPPING)
-        elif (head.content_length or self.request.body_bytes) > desk.max_body_bytes:
-            self._refuse(why.body_too_large(desk.max_body_bytes))
-        else:
-            self._provider = route.provider
-            self._forward(route)
-
-    def _open_account(self, key: Key, metadata: Metadata, head: Head) -> bool:
-        """Open the books; False where the request was refused because they cannot be kept."""
-        desk, own = self._desk, head.own
-        route = self._route if isinstance(self._route, Route) else None
-        content_type = _header(self.request, b"content-type")
-        account = Account(desk.books, route, head.path.decode("utf-8", "replace"), content_type)
-        opening = Opening(
-            id=account.id,
-            requested_at=account.requested_at,
-            api_key_id=key.id,
-            org_id=key.org_id,
-            provider=account.provider,
-            api=account.api.value,
-            method=self.request.method.decode("ascii", "replace"),
-            path=account.path,
-            provider_key_hash=self._credential_hash(head),
-            provider_key_alias=_own_text(own, b"provider-alias"),
-            metadata=metadata.values,
-            client=_own_text(own, b"client"),
-            claude_session=_own_text(own, b"claudecode-session-id"),
-            claude_session_name=_own_text(own, b"claudecode-session-name"),
-            trace_id=_own_text(own, b"trace-id"),
-            span_path=_own_text(own, b"span-path"),
-            span_name=_own_text(own, b"span-name"),
-        )
+        if plan.metadata.dropped:
+            desk.books.counters.metadata_dropped += plan.metadata.dropped
+        account = Account(desk.books, plan)
         try:
-            account.open(opening)
+            account.open(key)
         except JournalFull:
             if desk.refuse_when_full:
                 self._refuse(why.JOURNAL_FULL)
-                return False
+                return
             desk.books.counters.unrecorded += 1
-            return True
-        self.account = account
-        return True
-
-    def _credential_hash(self, head: Head) -> str | None:
-        """SHA-256 hex of the credential that the provider will check, whichever way it is sent."""
-        credentials = head.credentials
-        secret = credentials.get(b"x-api-key") or credentials.get(b"x-goog-api-key")
-        bearer = credentials.get(b"authorization")
-        if bearer is not None and (secret is None or self._family is not Family.ANTHROPIC):
-            scheme, _, token = bearer.partition(b" ")
-            secret = token.strip() or scheme
-        if secret is None and b"key=" in head.query:
-            secret = parse_qs(head.query).get(b"key", [b""])[0]
-        return self._desk.digests.hex(secret) if secret else None
+        else:
+            self.account = account
+        if plan.refusal is not None:
+            self._refuse(plan.refusal)
+        elif desk.stopping:
+            self._refuse(why.STOPPING)
+        elif self._length() > desk.max_body_bytes:
+            self._refuse(why.body_too_large(desk.max_body_bytes))
+        else:
+            self._forward()
 
     # -- forward --------------------------------------------------------------------------------------------------
 
-    def _forward(self, route: Route) -> None:
-        head, request, desk = self._head, self.request, self._desk
-        assert head is not None
-        if head.expects_continue and not request.complete and self.caller is not None:
-            self.caller.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if self.account is not None:
+    def _forward(self) -> None:
+        request, account = self.request, self.account
+        self._forwarding = True
+        if self._plan.expects_continue:
+            self._invite_body()
+        if account is not None:
             for piece in request.pending:
-                self.account.keep_body(piece)
-            if may_inject(route.api) and desk.inject_stream_usage and route.provider.inject_stream_usage:
-                self._buffered = True
+                account.keep_body(piece)
+            if self._plan.holds_body:
+                self._held = True
                 request.pending.clear()
-        if not self._buffered or request.complete:
+        if not self._held or request.complete:
             self._connect()
 
+    def _invite_body(self) -> None:
+        if not self.request.complete and self.caller is not None:
+            self.caller.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
     def _connect(self) -> None:
-        assert self._provider is not None
-        if self._buffered:
-            self._ask_for_usage()
-        upstream = self._desk.pool.take(self._provider.origin)
+        provider = self._plan.provider
+        assert provider is not None
+        upstream = self._desk.pool.take(provider.origin)
         if upstream is not None:
             self._send(upstream)
         else:
-            self._task = self._desk.loop.create_task(self._open_connection(self._provider))
+            self._task = self._desk.loop.create_task(self._open_connection(provider))
 
     async def _open_connection(self, provider: Provider) -> None:
         try:
@@ -257,69 +188,64 @@ class Exchange:
         else:
             self._send(upstream)
 
-    def _ask_for_usage(self) -> None:
-        account, head = self.account, self._head
-        assert account is not None and head is not None
-        body = account.request_body
-        pieces = ask_for_usage(body, account.facts())
-        self._pieces = pieces if pieces is not None else [body] if body else []
-        if pieces is None:
-            return
-        self._injected = True
-        length = b"Content-Length: %d\r\n" % sum(map(len, pieces))
-        if head.content_length_line is not None:
-            head.lines[head.content_length_line] = length
-        else:
-            head.chunked = False
-            head.lines.append(length)
-        if head.accept_encoding_line is not None:
-            # Only a reply that is not compressed can have its extra chunk taken out without touching the rest.
-            head.lines[head.accept_encoding_line] = b"Accept-Encoding: identity\r\n"
-
     def _send(self, upstream: Upstream) -> None:
-        head, provider, request = self._head, self._provider, self.request
-        assert head is not None and provider is not None
+        request, plan = self.request, self._plan
         self._upstream = upstream
         upstream.begin(self)
         self._touched = self._desk.tick
-        pieces, self._pieces = self._pieces, ()
-        request.pending = []
-        framing = (b"Transfer-Encoding: chunked\r\n",) if head.chunked else ()
-        out: list[bytes | bytearray | memoryview] = [
-            request.method,
-            b" ",
-            provider.target(head.target),
-            b" HTTP/1.1\r\nHost: ",
-            provider.authority,
-            b"\r\n",
-            *head.lines,
-            *framing,
-            b"\r\n",
-        ]
-        write = upstream.transport.write
-        if request.body_bytes <= _SMALL_BODY and not head.chunked:
-            out += pieces
-            write(b"".join(out))
+        if self._held:
+            self._send_held(upstream)
         else:
-            write(b"".join(out))
-            for piece in pieces:
-                self._write_body(piece)
-        if self.caller is not None:
-            self.caller.release_waiting()
+            pieces, request.pending = request.pending, []
+            length = None if plan.head.content_length_line is None else self._length()
+            head = plan.upstream_head(length)
+            if request.body_bytes <= _SMALL_BODY and not plan.head.chunked:
+                upstream.transport.write(b"".join((head, *pieces)))
+            else:
+                upstream.transport.write(head)
+                for piece in pieces:
+                    self._write_body(piece)
+            if self.caller is not None and self.caller.held:
+                self.caller.release_waiting()
         if request.complete:
             self._request_sent()
 
-    def _write_body(self, piece: bytes | bytearray | memoryview) -> None:
-        assert self._upstream is not None and self._head is not None
-        write = self._upstream.transport.write
-        if self._head.chunked:
-            write(b"%x\r\n%b\r\n" % (len(piece), piece))
+    def _length(self) -> int:
+        # A plan stands for every length of body: what this request says is what has come, or what its own head said.
+        return self.request.body_bytes if self.request.complete else self._plan.head.content_length or 0
+
+    def _send_held(self, upstream: Upstream) -> None:
+        """Send a body that was held until it was whole, asking for usage where the caller did not."""
+        account, plan = self.account, self._plan
+        assert account is not None
+        body = account.request_body
+        pieces = ask_for_usage(body, account.facts())
+        if pieces is not None:
+            self._injected = True
+            head = plan.injected_head(sum(map(len, pieces)))
         else:
-            write(piece)
+            pieces = [memoryview(body)] if body else []
+            head = plan.upstream_head(None if plan.head.content_length_line is None else len(body))
+        if plan.head.chunked and not self._injected:
+            upstream.transport.write(head)
+            for piece in pieces:
+                self._write_body(piece)
+        elif len(body) <= _SMALL_BODY:
+            upstream.transport.write(b"".join((head, *pieces)))
+        else:
+            for piece in (head, *pieces):
+                upstream.transport.write(piece)
+
+    def _write_body(self, piece: bytes | bytearray | memoryview) -> None:
+        assert self._upstream is not None
+        if self._plan.head.chunked:
+            self._upstream.transport.write(b"".join((b"%x\r\n" % len(piece), piece, b"\r\n")))
+        else:
+            self._upstream.transport.write(piece)
 
     def _request_sent(self) -> None:
-        assert self._upstream is not None and self._head is not None
-        if self._head.chunked:
+        assert self._upstream is not None
+        if self._plan.head.chunked and not self._injected:
             self._upstream.transport.write(b"0\r\n\r\n")
         account = self.account
         if account is None:
@@ -338,9 +264,9 @@ class Exchange:
         if self.request.body_bytes > self._desk.max_body_bytes:
             self._refuse(why.body_too_large(self._desk.max_body_bytes), close=True)
             return
-        if self.account is not None and self._provider is not None:
+        if self.account is not None and self._forwarding:
             self.account.keep_body(piece)
-        if self._buffered:
+        if self._held:
             return
         if self._upstream is not None:
             self._write_body(piece)
@@ -355,17 +281,15 @@ class Exchange:
             return
         if self._upstream is not None:
             self._request_sent()
-        elif self._buffered:
+        elif self._held:
             self._connect()
 
     # -- reply ----------------------------------------------------------------------------------------------------
 
     def interim(self, upstream: Upstream) -> None:
         """Pass a 1xx on, but 100: the caller had that one from us."""
-        if self.caller is not None and upstream.status != 100 and self.request.http_11:
-            lines = [b"HTTP/1.1 %d %b\r\n" % (upstream.status, upstream.reason)]
-            lines += [b"%b: %b\r\n" % header for header in upstream.headers]
-            self.caller.write(b"".join((*lines, b"\r\n")))
+        if self.caller is not None and upstream.status != 100 and self._plan.head.http_11:
+            self.caller.write(read_reply_head(upstream.raw_head).block + b"\r\n\r\n")
 
     def reply(self, upstream: Upstream) -> None:
         """Relay what has come of the reply, then read a copy of it."""
@@ -387,37 +311,34 @@ class Exchange:
             self._finish(upstream)
 
     def _begin_reply(self, upstream: Upstream) -> bytes:
-        account = self.account
-        head = read_reply_head(upstream.headers)
-        if account is not None:
-            account.reply_began(upstream.status, head.content_type, head.content_encoding)
+        head = read_reply_head(upstream.raw_head)
+        if self.account is not None:
+            self.account.reply_began(upstream.status, head.content_type, head.content_encoding)
         if self._injected and upstream.status == 200 and head.is_plain_event_stream:
             self._withheld = UsageWithheld()
-        return self._reply_head(upstream, head)
+        return self._reply_head(upstream.status, head)
 
-    def _reply_head(self, upstream: Upstream, head: ReplyHead) -> bytes:
-        request, status = self.request, upstream.status
-        out = [b"HTTP/1.1 %d %b\r\n" % (status, upstream.reason), *head.lines]
-        if not self.no_reply_body and status not in (204, 304):
-            if head.length_line is not None and self._withheld is None:
-                out.append(head.length_line)
-            elif request.http_11:
-                self.chunked_reply = True
-                out.append(b"Transfer-Encoding: chunked\r\n")
+    def _reply_head(self, status: int, head: ReplyHead) -> bytes:
+        request = self.request
+        if self._withheld is not None:
+            head.drop_length()
+        lines = [head.block]
+        if not head.has_length and not self.no_reply_body and status not in (204, 304):
+            if self._plan.head.http_11:
+                self._chunked_reply = True
+                lines.append(b"Transfer-Encoding: chunked")
             else:
                 request.keep_alive = False  # HTTP/1.0: the end of the connection is the end of the body
-        elif head.length_line is not None:
-            out.append(head.length_line)
         if self.account is not None:
-            out.append(b"X-Majordomo-Request-Id: %b\r\n" % self.account.id_text.encode())
-        if self._warning is not None:
-            out.append(b"X-Majordomo-Warning: %b\r\n" % self._warning.encode("ascii", "replace"))
+            lines.append(b"X-Majordomo-Request-Id: " + self.account.id_text.encode())
+        if self._plan.metadata.warning is not None:
+            lines.append(b"X-Majordomo-Warning: " + self._plan.metadata.warning.encode("ascii", "replace"))
         if not request.complete or self._desk.stopping:
             request.keep_alive = False
         if not request.keep_alive:
-            out.append(b"Connection: close\r\n")
-        out.append(b"\r\n")
-        return b"".join(out)
+            lines.append(b"Connection: close")
+        lines.append(b"\r\n")
+        return b"\r\n".join(lines)
 
     def _relay(self, out: list[bytes], body: bytes, complete: bool) -> None:
         if self._withheld is not None:
@@ -427,11 +348,11 @@ class Exchange:
         else:
             body_out = body
         if body_out:
-            if self.chunked_reply:
+            if self._chunked_reply:
                 out += (b"%x\r\n" % len(body_out), body_out, b"\r\n")
             else:
                 out.append(body_out)
-        if complete and self.chunked_reply:
+        if complete and self._chunked_reply:
             out.append(b"0\r\n\r\n")
         if out and self.caller is not None:
             self.caller.write(b"".join(out) if len(out) > 1 else out[0])
@@ -472,16 +393,16 @@ class Exchange:
 
     def _provider_failed(self, reason: str) -> None:
         """There will be no reply from the provider."""
-        provider = self._provider
+        provider = self._plan.provider
         assert provider is not None
-        if provider is self._desk.back_office:
+        if self._plan.own_page:
             self._refuse(why.BACK_OFFICE_AWAY)
         else:
             self._refuse(why.unreachable(provider.name, reason), Outcome.PROVIDER_BROKE)
 
     def _may_repeat(self, upstream: Upstream) -> bool:
         """A kept connection that was dead on use, and a request that neither costs nor changes anything."""
-        safe = self.request.method in _SAFE_METHODS and self.request.body_bytes == 0 and self.request.complete
+        safe = self._plan.method in _SAFE_METHODS and self.request.body_bytes == 0 and self.request.complete
         return safe and upstream.silent and upstream.exchanges > 1
 
     def caller_gone(self) -> None:
@@ -538,13 +459,11 @@ class Exchange:
             self._desk.detached.discard(self)
             return
         request_id = self.account.id_text if self.account is not None else None
-        if self._provider is self._desk.back_office:
-            body = own_error_body(refusal)
-        else:
-            body = error_body(self._family, refusal, request_id)
+        plan = self._plan
+        body = own_error_body(refusal) if plan.own_page else error_body(plan.family, refusal, request_id)
         if close:
             self.request.keep_alive = False
-        caller.answer(self.request, refusal, body, request_id=request_id, warning=self._warning)
+        caller.answer(self.request, refusal, body, request_id=request_id, warning=plan.metadata.warning)
         caller.exchange_done(self.request)
 
     def refuse_malformed(self, refusal: Refusal) -> None:
@@ -623,27 +542,12 @@ class Exchange:
 
     # -- pages of our own -----------------------------------------------------------------------------------------
 
-    def _relay_to_back_office(self, head: Head) -> None:
-        if head.path == b"/health":
-            if self.caller is not None:
-                self.done = True
-                self.caller.answer_json(self.request, 200, self._desk.health())
-                self.caller.exchange_done(self.request)
-            return
-        self._provider = self._desk.back_office
-        head.lines += [b"X-Majordomo-%b: %b\r\n" % (name.title(), value) for name, value in head.own.items()]
-        if head.expects_continue and not self.request.complete and self.caller is not None:
-            self.caller.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._connect()
-
-
-def _own_text(own: dict[bytes, bytes], name: bytes) -> str | None:
-    value = own.get(name)
-    return text(value) if value is not None else None
-
-
-def _header(request: Request, wanted: bytes) -> str:
-    for name, value in request.headers:
-        if name.lower() == wanted:
-            return value.decode("latin-1")
-    return ""
+    def _open_own_page(self) -> None:
+        if self._plan.head.path != b"/health":
+            if self._plan.expects_continue:
+                self._invite_body()
+            self._connect()
+        elif self.caller is not None:
+            self.done = True
+            self.caller.answer_json(self.request, 200, self._desk.health())
+            self.caller.exchange_done(self.request)

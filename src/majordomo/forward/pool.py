@@ -25,7 +25,7 @@ class Pool:
         idle = self._idle.get(origin)
         while idle:
             upstream = idle.pop()
-            if upstream.usable:
+            if not upstream.transport.is_closing():
                 self.reused += 1
                 return upstream
         return None

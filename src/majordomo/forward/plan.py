@@ -1,0 +1,239 @@
+"""Everything that follows from a request's head alone: where it goes, whose it is, what is recorded of it.
+
+Callers repeat their heads with nothing changed but the length of the body. So a head is worked out once, kept under its
+exact bytes, and found again by them; see ``PlanMemo``.
+"""
+
+from typing import NamedTuple
+from urllib.parse import parse_qs
+
+from majordomo.admit.keys import KEY_MAX_BYTES, DigestCache
+from majordomo.admit.metadata import Metadata, MetadataLimits, collect, text
+from majordomo.admit.refusal import KEY_MISSING, KEY_UNKNOWN, Refusal
+from majordomo.apis import Api, Family
+from majordomo.forward.include_usage import may_inject
+from majordomo.forward.providers import Provider
+from majordomo.forward.request_head import RequestHead
+from majordomo.forward.routes import Route, Routes, family_of
+
+_OWN_PAGES = frozenset({b"/", b"/health", b"/readyz", b"/metrics", b"/favicon.ico", b"/api"})
+_OWN_PREFIXES = (b"/api/", b"/assets/")
+
+_LENGTH = b"Content-Length: %d\r\n"
+_IDENTITY = b"Accept-Encoding: identity\r\n"
+
+
+class Labels(NamedTuple):
+    """What the caller's own headers say about a request, as text that PostgreSQL can hold."""
+
+    provider_key_hash: str | None
+    provider_key_alias: str | None
+    client: str | None
+    claude_session: str | None
+    claude_session_name: str | None
+    trace_id: str | None
+    span_path: str | None
+    span_name: str | None
+
+
+class Plan:
+    """What to do with requests that have this head. Immutable once made."""
+
+    __slots__ = (
+        "_after",
+        "_before",
+        "api",
+        "content_type",
+        "expects_continue",
+        "family",
+        "head",
+        "holds_body",
+        "key_hash",
+        "labels",
+        "metadata",
+        "method",
+        "method_text",
+        "own_page",
+        "path_text",
+        "provider",
+        "refusal",
+    )
+
+    def __init__(self, head: RequestHead, planner: "Planner") -> None:
+        self.head = head
+        self.method = head.method
+        self.method_text = head.method.decode("ascii", "replace")
+        self.path_text = head.path.decode("utf-8", "replace").replace("\0", "\ufffd")
+        self.content_type = head.content_type
+        self.expects_continue = head.expects_continue
+        self.own_page = head.path in _OWN_PAGES or head.path.startswith(_OWN_PREFIXES)
+        named = head.own.get(b"provider")
+        marks = head.anthropic_marks
+        route = planner.routes.find(head.path, text(named) if named else None, anthropic_marks=marks)
+        self.refusal: Refusal | None = None  # once the key was accepted
+        self.provider: Provider | None = None
+        self.api = Api.OPENAI_OTHER
+        self.family = family_of(head.path, anthropic_marks=marks)
+        if self.own_page:
+            self.provider = planner.back_office
+            head.lines += [b"X-Majordomo-%b: %b\r\n" % (name.title(), value) for name, value in head.own.items()]
+        elif isinstance(route, Route):
+            self.provider, self.api = route
+            self.family = route.api.family
+        else:
+            self.refusal = route
+        self.holds_body = (
+            self.provider is not None
+            and planner.inject_stream_usage
+            and self.provider.inject_stream_usage
+            and not self.own_page
+            and may_inject(self.api)
+        )
+        self.key_hash = self._key_hash(planner.digests)
+        self.metadata: Metadata = collect(head.metadata, planner.limits)
+        self.labels = self._labels(planner.digests)
+        self._before, self._after = self._split_lines()
+
+    def _key_hash(self, digests: DigestCache) -> str | Refusal:
+        secret = self.head.own.get(b"key")
+        if not secret:
+            return KEY_MISSING
+        return digests.hex(secret) if len(secret) <= KEY_MAX_BYTES else KEY_UNKNOWN
+
+    def _labels(self, digests: DigestCache) -> Labels:
+        own = self.head.own
+
+        def told(name: bytes) -> str | None:
+            value = own.get(name)
+            return text(value) if value is not None else None
+
+        secret = self._credential()
+        return Labels(
+            digests.hex(secret) if secret else None,
+            told(b"provider-alias"),
+            told(b"client"),
+            told(b"claudecode-session-id"),
+            told(b"claudecode-session-name"),
+            told(b"trace-id"),
+            told(b"span-path"),
+            told(b"span-name"),
+        )
+
+    def _credential(self) -> bytes | None:
+        """The credential that the provider will check, whichever way it is sent."""
+        head = self.head
+        secret = head.credentials.get(b"x-api-key") or head.credentials.get(b"x-goog-api-key")
+        bearer = head.credentials.get(b"authorization")
+        if bearer is not None and (secret is None or self.family is not Family.ANTHROPIC):
+            scheme, _, token = bearer.partition(b" ")
+            secret = token.strip() or scheme
+        if secret is None and b"key=" in head.query:
+            secret = parse_qs(head.query).get(b"key", [b""])[0]
+        return secret
+
+    def _split_lines(self) -> tuple[bytes, bytes]:
+        """The head as the provider gets it, around the place of ``Content-Length``."""
+        if self.provider is None:
+            return b"", b""
+        head = self.head
+        at = head.content_length_line
+        before = head.lines if at is None else head.lines[:at]
+        after = [b"Transfer-Encoding: chunked\r\n"] if head.chunked else []
+        if at is not None:
+            after += head.lines[at + 1 :]
+        target = self.provider.target(head.target)
+        start = b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, target, self.provider.authority)
+        return b"".join((start, *before)), b"".join((*after, b"\r\n"))
+
+    def upstream_head(self, content_length: int | None) -> bytes:
+        """The head to send, for a body of so many bytes; None where the caller told no length."""
+        if content_length is None:
+            return self._before + self._after
+        return b"%bContent-Length: %d\r\n%b" % (self._before, content_length, self._after)
+
+    def injected_head(self, content_length: int) -> bytes:
+        """The head to send when the body was changed: its new length, and a reply that is not compressed.
+
+        Only from a plain reply can the extra chunk be taken out without touching the rest.
+        """
+        assert self.provider is not None
+        head = self.head
+        lines = [line for line in head.lines if not line.lower().startswith((b"content-length:", b"accept-encoding:"))]
+        target = self.provider.target(head.target)
+        start = b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, target, self.provider.authority)
+        return b"".join((start, *lines, _LENGTH % content_length, _IDENTITY, b"\r\n"))
+
+
+class Planner:
+    """Makes plans: holds what they depend on besides the head."""
+
+    __slots__ = ("back_office", "digests", "inject_stream_usage", "limits", "routes")
+
+    def __init__(
+        self, routes: Routes, back_office: Provider, limits: MetadataLimits, *, inject_stream_usage: bool
+    ) -> None:
+        self.routes = routes
+        self.back_office = back_office
+        self.limits = limits
+        self.inject_stream_usage = inject_stream_usage
+        self.digests = DigestCache()
+
+    def plan(self, head: RequestHead) -> Plan:
+        """The plan for requests with this head."""
+        return Plan(head, self)
+
+
+class PlanMemo:
+    """Plans by the exact bytes of a head that was parsed and found well-formed, without the digits of its length.
+
+    A hit needs no parsing: the same bytes mean the same. What is not one whole request in one piece, with its head seen
+    before, takes the long way through the parser.
+    """
+
+    __slots__ = ("_plans",)
+
+    #: Heads kept and the longest of them (bytes): 2 MB at the most. Past that the store starts over.
+    _KEPT = 512
+    _LONGEST = 4096
+
+    def __init__(self) -> None:
+        self._plans: dict[bytes, Plan] = {}
+
+    def find(self, data: bytes) -> tuple[Plan, bytes] | None:
+        """The plan and the body, if ``data`` is exactly one request whose head is known."""
+        cut = _cut(data)
+        if cut is None:
+            return None
+        key, start = cut
+        plan = self._plans.get(key)
+        return None if plan is None else (plan, data[start:])
+
+    def keep(self, data: bytes, plan: Plan) -> None:
+        """Remember the plan of a request that was parsed from ``data``, if it is one that ``find`` could find."""
+        cut = _cut(data)
+        if cut is None or cut[1] > self._LONGEST or plan.head.chunked or plan.expects_continue:
+            return
+        if len(self._plans) >= self._KEPT:
+            self._plans.clear()
+        self._plans[cut[0]] = plan
+
+
+def _cut(data: bytes) -> tuple[bytes, int] | None:
+    """The head without its length's digits, and where the body starts; None unless ``data`` is one whole request.
+
+    The length counts only on a line of its own in the usual spelling; two of them never get past the parser.
+    """
+    end = data.find(b"\r\n\r\n") + 4
+    if end == 3:
+        return None
+    at = data.find(b"\r\nContent-Length: ", 0, end)
+    if at < 0:
+        at = data.find(b"\r\ncontent-length: ", 0, end)
+        if at < 0:
+            return (data, end) if len(data) == end else None
+    at += 18
+    stop = data.find(b"\r", at)
+    digits = data[at:stop]
+    if not digits.isdigit() or len(digits) > 10 or len(data) != end + int(digits):
+        return None
+    return data[:at] + data[stop:end], end
