@@ -37,14 +37,8 @@ _CACHED: Final = {
 }
 _OUTPUT: Final = {_TEXT: Bucket.OUTPUT, "AUDIO": Bucket.OUTPUT_AUDIO, "IMAGE": Bucket.OUTPUT_IMAGE}
 
-#: Vertex's traffic types as the tiers that prices know. Others pass as they are, and are then unknown to prices.
-_TRAFFIC: Final = {
-    "ON_DEMAND": "standard",
-    "ON_DEMAND_PRIORITY": "priority",
-    "ON_DEMAND_FLEX": "flex",
-    "ON_DEMAND_OFFPEAK": "offpeak",
-    "PROVISIONED_THROUGHPUT": "provisioned_throughput",
-}
+#: What a provider writes where it means that it says nothing.
+_UNSAID: Final = frozenset({"unspecified", "SERVICE_TIER_UNSPECIFIED", "TRAFFIC_TYPE_UNSPECIFIED"})
 _GENERATION: Final = re.compile(r"gemini-(\d+)")
 #: From this generation on grounding is billed by search query; before, by grounded prompt.
 _BILLED_BY_QUERY: Final = 3
@@ -167,10 +161,6 @@ def _by_query(model: str | None) -> bool:
 
 
 def _tier(usage: Mapping[str, Any]) -> str | None:
-    said = name(usage.get("serviceTier"))
-    if said is not None:
-        return None if said.lower() == "unspecified" else said.lower()
-    traffic = name(usage.get("trafficType"))
-    if traffic is None or traffic == "TRAFFIC_TYPE_UNSPECIFIED":
-        return None
-    return _TRAFFIC.get(traffic, traffic.lower())
+    """The tier in the provider's own word: the Gemini API's service tier, or Vertex's traffic type."""
+    said = (name(usage.get(key)) for key in ("serviceTier", "trafficType"))
+    return next((tier for tier in said if tier is not None and tier not in _UNSAID), None)

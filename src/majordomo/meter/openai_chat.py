@@ -13,7 +13,7 @@ from majordomo.meter.body import BodyReader, EventReader
 from majordomo.meter.decoding import ABSENT, decode
 from majordomo.meter.errors import member_error
 from majordomo.meter.estimate import complete_reading
-from majordomo.meter.openai_usage import TokenUsage, add_search_fee, read_usage, token_usage
+from majordomo.meter.openai_usage import TokenUsage, read_usage, token_usage
 from majordomo.meter.reading import Reading, RequestFacts, UsageState
 from majordomo.meter.text import name
 
@@ -91,7 +91,6 @@ class ChatReader(BodyReader):
         if usage is not None:
             reading.usage = usage[1]
             read_usage(usage[0], reading, problems)
-            add_search_fee(reading)
         elif (error := member_error(reply.error)) is not None:
             reading.error_type, reading.error_message = error
         return reading
@@ -165,7 +164,6 @@ class ChatStreamReader(EventReader):
         settled = self._stop_reason is not None and not self._stale  # nothing came after the usage but the end
         if reading.state is UsageState.NONE or not (ended or settled):
             complete_reading(reading, facts, self._text, problems, counted=reading.output_tokens or 0)
-        add_search_fee(reading)
         return reading
 
 

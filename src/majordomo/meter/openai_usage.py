@@ -58,9 +58,6 @@ class TokenUsage(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 _USAGE: Final = msgspec.json.Decoder(TokenUsage)
 _NO_DETAILS: Final = Details()
 
-#: Models whose every call carries one web search, by a piece of their names (OpenAI's search models).
-_SEARCH_MODELS: Final = ("-search-preview", "-search-api")
-
 # Looked up once: on the request path a member of an enum costs more than a name of the module.
 _INPUT: Final = Bucket.INPUT
 _OUTPUT: Final = Bucket.OUTPUT
@@ -119,13 +116,6 @@ def read_usage(usage: TokenUsage, reading: Reading, problems: list[str]) -> None
     reading.reasoning_tokens = reasoning
     if prompt is not None and completion is not None:
         reading.state = _FINAL
-
-
-def add_search_fee(reading: Reading) -> None:
-    """One web search for a search model's call: its fee is per call and not in the usage."""
-    model = reading.model
-    if model is not None and "-search-" in model and any(piece in model for piece in _SEARCH_MODELS) and reading.parts:
-        reading.parts[0].counts[Bucket.WEB_SEARCH] = 1
 
 
 def _divide_prompt(
