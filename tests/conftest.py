@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import shutil
+import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +40,14 @@ def short_tmp() -> Iterator[Path]:
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 on which nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
@@ -90,3 +100,23 @@ def _run(server: PostgresServer, sql: str) -> None:
             await connection.close()
 
     asyncio.run(run())
+
+
+@pytest.fixture(scope="session")
+def made_data_dir() -> Iterator[Path]:
+    """A data directory with a finished cluster and no server, to copy."""
+    folder = Path(tempfile.mkdtemp(prefix="mdm-made-", dir="/tmp"))
+    folder.chmod(0o711)
+    server = embedded.open_server(Settings(data_dir=folder, database_url=None))
+    embedded.start(server, lambda line: None)
+    server.release()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def data_dir(made_data_dir: Path, short_tmp: Path) -> Path:
+    """A data directory of the test's own with an embedded database to break; the path has spaces and quotes."""
+    folder = short_tmp / 'it\'s "my" data'
+    subprocess.run(["cp", "-a", made_data_dir, folder], check=True)
+    return folder

@@ -339,6 +339,7 @@ class Supervisor:
         """Stop what runs, in order. Called once, whatever happened before."""
         if self._asked_to_stop is None:
             self._asked_to_stop = time.monotonic()
+        self._tell_untold_key()
         self._stop_children(self._front_desks, self._settings.shutdown_grace + FRONT_DESK_MARGIN)
         self._stop_children([self._back_office] if self._back_office else [], BACK_OFFICE_PATIENCE)
         if self._postgres is not None:
@@ -346,6 +347,11 @@ class Supervisor:
         if self._claim is not None:
             self._claim.close()
         (self._places.run_dir / STATUS_NAME).unlink(missing_ok=True)
+
+    def _tell_untold_key(self) -> None:
+        # It is in the database by now, and its text nowhere else: a start that fails later must not swallow it.
+        if self._back_office and self._back_office.first_key and not self._key_announced:
+            self._say(f"Your first gateway key, shown this once: {self._back_office.first_key}")
 
     def _stop_children(self, children: Sequence[Child], patience: float) -> None:
         for child in children:

@@ -23,7 +23,7 @@ from majordomo.record.postgres_cluster import (
     known_home,
     read_password,
 )
-from majordomo.record.postgres_server import PostgresServer, ServerBusyError, ServerError, probe, socket_dsn
+from majordomo.record.postgres_server import PostgresServer, ServerBusyError, ServerError, is_owned, probe, socket_dsn
 from majordomo.settings import Settings
 
 #: Everything that can go wrong here; each message says what to do.
@@ -121,6 +121,8 @@ def reachable(binaries: Binaries, home: Path, account: Account | None) -> Binari
 def running_dsn(data_dir: Path) -> str | None:
     """The DSN of this data directory's running embedded server; None if none runs. Waits while one is starting.
 
+    A server whose owner is gone does not count: it is shutting down, or about to be stopped by the next owner.
+
     Raises:
         ClusterError: when it runs, but this user may not read its password.
     """
@@ -131,7 +133,7 @@ def running_dsn(data_dir: Path) -> str | None:
     for socket in sorted(_sockets(folder)):
         while (state := probe(socket)) == "starting" and time.monotonic() < deadline:
             time.sleep(_POLL)
-        if state == "ready":
+        if state == "ready" and is_owned(home):
             return socket_dsn(socket, read_password(home))
     return None
 

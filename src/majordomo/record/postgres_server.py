@@ -30,6 +30,9 @@ from majordomo.record.postgres_cluster import DATABASE, ROLE, Cluster, ClusterEr
 #: Between two looks at something that will happen soon.
 _POLL = 0.01
 
+#: Somebody who only looks whether the cluster is owned holds the lock for less than that (s).
+_LOOK_PATIENCE = 0.2
+
 #: How long a fast shutdown may take (it writes all dirty pages) before the server is stopped without a checkpoint.
 STOP_PATIENCE = 60.0
 
@@ -78,16 +81,17 @@ class PostgresServer:
         if self._owner_lock is not None:
             return
         handle = _open_lock(self.cluster.home / "owner.lock")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = _read_owner(handle)
-            os.close(handle)
-            raise ServerBusyError(
-                f"the embedded database in {self.cluster.home} is in use by another majordomo process "
-                f"({owner or 'unknown'})",
-                owner,
-            ) from None
+        began = time.monotonic()
+        while not _try_lock(handle, fcntl.LOCK_EX):
+            if time.monotonic() - began > _LOOK_PATIENCE:
+                owner = _read_owner(handle)
+                os.close(handle)
+                raise ServerBusyError(
+                    f"the embedded database in {self.cluster.home} is in use by another majordomo process "
+                    f"({owner or 'unknown'})",
+                    owner,
+                )
+            time.sleep(_POLL)
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         self._owner_lock = handle
@@ -211,8 +215,7 @@ class PostgresServer:
         began = time.monotonic()
         told: list[int] = []
         while True:
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _try_lock(handle, fcntl.LOCK_EX):
                 return handle
             waited = time.monotonic() - began
             sign = signal.SIGINT if waited < STOP_PATIENCE else signal.SIGQUIT
@@ -278,6 +281,18 @@ def probe(path: Path) -> Probe:
     return "starting" if answer[:1] == b"E" and _CANNOT_CONNECT_NOW in answer else "ready"
 
 
+def is_owned(home: Path) -> bool:
+    """Whether a living process looks after the cluster. The look holds the lock for an instant; ``own`` tries again."""
+    try:
+        handle = os.open(home / "owner.lock", os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        return not _try_lock(handle, fcntl.LOCK_SH)
+    finally:
+        os.close(handle)
+
+
 def is_postmaster_of(pid: int, data: Path) -> bool:
     """Whether process ``pid`` is a live PostgreSQL server on ``data``, and not some other process that got its "
     "number."""
@@ -323,6 +338,14 @@ def _open_lock(path: Path) -> int:
         raise ClusterError(
             f"cannot open {path}: {wrong.strerror}; run this as the user who runs majordomo, or set --data-dir"
         ) from None
+
+
+def _try_lock(handle: int, kind: int) -> bool:
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _read_owner(handle: int) -> int | None:
