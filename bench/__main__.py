@@ -117,11 +117,14 @@ class Run:
         """The back office's writer alone: ``bench/journal_to_postgres.py``."""
         script = ROOT / "bench" / "journal_to_postgres.py"
         self._say("journal to PostgreSQL")
-        command = [sys.executable, str(script), "--rows", str(RECORDING_ROWS), "--json"]
+        command = [sys.executable, str(script), "--rows", str(RECORDING_ROWS)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
         if done.returncode:
             raise BenchmarkError(f"{script.name} failed: {done.stderr.strip()[-600:]}")
-        self.results["recording"] = json.loads(done.stdout.strip().splitlines()[-1])
+        figures = json.loads(done.stdout.strip().splitlines()[-1])
+        if not figures["exact"]:
+            raise BenchmarkError("the rows in PostgreSQL are not those of the journal")
+        self.results["recording"] = figures
 
     def start(self) -> None:
         """How long `serve` takes, with and without an initialised database."""
