@@ -73,6 +73,9 @@ CREATE INDEX llm_requests_indexed_metadata ON llm_requests
 -- What a later price may still bill.
 CREATE INDEX llm_requests_unpriced ON llm_requests (requested_at)
     WHERE total_cost IS NULL AND usage_state <> 'none';
+-- What is not the provider's own last word: reports name it, and must not read every row to count it.
+CREATE INDEX llm_requests_uncertain ON llm_requests (requested_at)
+    WHERE usage_state = 'estimated' OR outcome = 'lost';
 
 CREATE TABLE api_keys (
     id              uuid PRIMARY KEY,
