@@ -19,6 +19,9 @@ PARTITIONED = ("llm_requests", "claude_request_details")
 MONTHS_AHEAD = 3  # how long a gateway may stand still without its rows falling into the default partition
 LOCK_TIMEOUT_MS = 5_000  # for a short exclusive lock; better later than every reader queueing behind us
 
+#: Advisory lock, "partitio" read as a number: replicas make and drop one after the other.
+LOCK_KEY = int.from_bytes(b"partitio", signed=True)
+
 _NAME = re.compile(r"_y(\d{4})m(\d{2})$")
 
 _PARTITIONS_OF = """
@@ -88,7 +91,9 @@ async def _make(connection: Connection, table: str, name: str, month: dt.date) -
 async def _under_lock(connection: Connection, sql: str, name: str) -> bool:
     try:
         async with connection.transaction():
-            await connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; {sql}")
+            await connection.execute(
+                f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; SELECT pg_advisory_xact_lock({LOCK_KEY}); {sql}"
+            )
     except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
         log.warning("partition is in use; will try again", name=name)
         return False

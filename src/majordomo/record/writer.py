@@ -31,6 +31,10 @@ FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
 COMMAND_TIMEOUT = 60.0  # seconds until a server that does not answer counts as gone
 LAG_LOOK_SECONDS = 1.0
+#: Journals are deleted once they are committed, so a commit must mean that the rows survive a crash of the server.
+_DURABLE = """
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
+"""
 CHANNEL = "majordomo_metadata_keys"
 
 
@@ -163,6 +167,7 @@ class Writer:
 
     async def _connect(self) -> None:
         self._connection = await connect(self._dsn, purpose="writer", command_timeout=COMMAND_TIMEOUT)
+        await self._connection.execute(_DURABLE)
         await self._connection.add_listener(CHANNEL, self._metadata_keys_changed)
         self._registry.forget()
         self.stats.connected = True
