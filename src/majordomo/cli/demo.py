@@ -22,6 +22,9 @@ app = typer.Typer()
 #: Seconds to wait for the last rows: they are visible within one.
 ROWS_SECONDS = 15.0
 
+#: The commands whose output is shown when the first batch is through.
+REPORTS = (("usage", "summary"), ("usage", "by", "model"), ("usage", "by", "Feature"))
+
 #: A first look at the data, in SQL: what each feature costs.
 SQL = """SELECT raw_metadata->>'Feature' AS feature, COUNT(*) AS requests, SUM(total_cost) AS total_cost
 FROM llm_requests GROUP BY 1 ORDER BY total_cost DESC NULLS LAST;"""
@@ -64,10 +67,13 @@ def demo(
 def _play(console: "Console", gateway: "GatewayProcess", provider_url: str, traffic: "Traffic", *, once: bool) -> None:
     key = gateway.create_key("demo")["key"]
     sent = _first_batch(console, gateway, traffic, key)
-    _wait_for_rows(gateway, sent)
-    console.print(gateway.run("usage", "summary"))
-    console.print(gateway.run("usage", "by", "model"))
-    console.print(gateway.run("usage", "by", "Feature"))
+    with console.status("Waiting for the last rows ..."):
+        _wait_for_rows(gateway, sent)
+    for report in REPORTS:
+        with console.status(f"majordomo {' '.join(report)} ..."):
+            # as wide as this terminal: a command that writes into a pipe would take 80 columns
+            shown = gateway.run(*report, variables={"COLUMNS": str(console.width)})
+        console.print(shown, soft_wrap=True, markup=False, highlight=False)
     if once:
         return
     _say_where_to_look(console, gateway, provider_url, key)

@@ -207,7 +207,7 @@ HABITS: tuple[tuple[Habit, int], ...] = (
     (market_research, 8),
     (ad_pictures, 2),
     (own_model, 2),
-    (trouble, 5),
+    (trouble, 3),
 )
 
 

@@ -109,14 +109,15 @@ class GatewayProcess:
         """The supervisor's process id."""
         return self._process.pid
 
-    def run(self, *words: str) -> str:
-        """Run ``majordomo WORDS`` with this gateway's settings; its standard output.
+    def run(self, *words: str, variables: Mapping[str, str] | None = None) -> str:
+        """Run ``majordomo WORDS`` with this gateway's settings (and ``variables``); its standard output.
 
         Raises:
             GatewayError: it ended with another exit code than 0.
         """
+        environment = {**self.environment, **(variables or {})}
         done = subprocess.run(
-            command(*words), env=self.environment, cwd=self.data_dir, capture_output=True, text=True, check=False
+            command(*words), env=environment, cwd=self.data_dir, capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             raise GatewayError(f"majordomo {' '.join(words)} ended with {done.returncode}:\n{done.stderr}")

@@ -11,7 +11,7 @@ from majordomo.demo.cast import HABITS, TROUBLES, any_call, trouble
 from majordomo.demo.coding_session import coding_session
 
 #: Single calls and Claude Code sessions in the first batch: enough for every report to show something.
-FIRST_CALLS = 120
+FIRST_CALLS = 90
 FIRST_SESSIONS = 6
 
 #: Callers at one time.
