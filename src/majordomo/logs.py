@@ -4,7 +4,16 @@ import logging
 import sys
 from typing import Any, Literal
 
-import structlog
+# structlog takes rich along where it is installed: a sixth of a second at each start, and tracebacks that show local
+# variables, keys among them. It does without if rich cannot be imported, so for that moment it cannot.
+_rich = sys.modules.pop("rich", None)
+sys.modules["rich"] = None  # type: ignore[assignment]
+try:
+    import structlog
+finally:
+    del sys.modules["rich"]
+    if _rich is not None:
+        sys.modules["rich"] = _rich
 
 Logger = Any  # structlog's bound loggers answer to any level's name
 
