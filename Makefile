@@ -21,7 +21,7 @@ NODE_TESTS := $(dir $(wildcard tests/sdk/package.json tests/sdk/*/package.json))
 # The environment's own `node` and `npm` come first, so that the tests do not depend on the machine's.
 WITH_NODE = PATH="$(abspath $(BIN)):$$PATH"
 
-.PHONY: help run test check lint test-all campaign bench bench-quick bench-deps demo docs fmt lock clean
+.PHONY: help run test check lint test-all campaign bench bench-quick bench-deps demo docs prices fmt lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench-deps: ## install nginx and wrk (Debian packages; needs root)
 docs: $(VENV)/.installed-dev ## write docs/settings.md and docs/cli.md anew from the code
 	$(BIN)/python docs/reference.py
 
+prices: $(VENV)/.installed-dev ## package the price catalogue anew from the installed genai-prices
+	$(BIN)/python -m majordomo.price.packaged
+
 fmt: $(VENV)/.installed-dev ## format the code and repair what ruff can repair
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
@@ -85,17 +88,17 @@ $(BIN)/python:
 
 $(VENV)/.installed: $(PINS) | $(BIN)/python
 	@echo "Installing Majordomo into $(VENV) (a minute at most)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.installed-dev: $(PINS) | $(BIN)/python
 	@echo "Installing Majordomo and what its tests need into $(VENV) (a few minutes at most)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-bench: $(PINS) | $(BIN)/python
 	@echo "Installing Majordomo and what its benchmark needs into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@ $(VENV)/.installed
 
 .PHONY: node-packages

@@ -9,6 +9,7 @@ import msgspec
 
 from majordomo.checkup.finding import Finding, State, fail, ok, warn
 from majordomo.places import Places
+from majordomo.price import feed
 from majordomo.price.store import newest
 from majordomo.record.dead_letter import dead_letters
 from majordomo.record.segments import journal_folders, segment_numbers, segment_path
@@ -131,8 +132,10 @@ def letters(settings: Settings) -> Iterator[Finding]:
 
 def prices(settings: Settings, now: datetime | None = None) -> Iterator[Finding]:
     """How old the prices are."""
-    used = newest(Places(settings.data_dir).prices_dir)
-    age = ((now or datetime.now(UTC)) - used.dated).days
+    prices_dir = Places(settings.data_dir).prices_dir
+    used = newest(prices_dir)
+    confirmed = feed.read_status(prices_dir).succeeded  # the feed was read and had nothing new
+    age = ((now or datetime.now(UTC)) - max(used.dated, confirmed or used.dated)).days
     told = f"dated {used.dated:%Y-%m-%d}"
     if not settings.price_feed:
         if age > STALE_PACKAGED_DAYS:

@@ -1,7 +1,7 @@
 """What did it cost? A reading times its rate card, in integers.
 
-``bill`` runs in the front desk for every reply: it never raises, never waits and never looks at a file. Formulas and
-rules: ``docs/accuracy.md``.
+``bill`` runs in the front desk for every reply: it never raises, never waits and never looks at a file. The rules
+are on ``docs/prices.md``.
 """
 
 import os
