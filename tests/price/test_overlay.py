@@ -114,6 +114,14 @@ def test_a_free_quota_can_be_said_of_one_unit(adjusted: Pricer, bill_with: Billi
     assert dollars(bill_with(adjusted, "gemini", "gemini-2.5-flash", input=10, grounding=5)) == {"input": 3 / M}
 
 
+def test_a_discount_that_no_digits_can_hold_leaves_the_model_unpriced(tmp_path: Path, bill_with: Billing) -> None:
+    overlay = tmp_path / "overlay.toml"
+    for percent, reason in (("33.33333333333", "inexact_rate:input"), (f"3.{'3' * 60}", "inexact_rate:all")):
+        overlay.write_text(f'[[discount]]\nprovider = "openai"\npercent = {percent}')
+        bill = bill_with(Pricer.load(None, overlay), "openai", "gpt-6-sol", input=1)
+        assert (bill.total_cost, bill.problems) == (None, (reason,))
+
+
 def test_a_tier_can_be_given_rates(adjusted: Pricer, bill_with: Billing, dollars: Dollars) -> None:
     bill = bill_with(adjusted, "openai", "gpt-6-sol", input=10, output=10, service_tier="scale")
     assert dollars(bill) == {"input": 15 / M, "output": 70 / M}

@@ -156,6 +156,8 @@ class _Maker:
             self._discount(sheet)
         except _UnpricedError as why:
             return self._card(True, str(why), entry)
+        except ArithmeticError:  # more digits than any money has, out of an overlay
+            return self._card(True, "inexact_rate:all", entry)
         return self._compiled(sheet, entry)
 
     def _card(self, found: bool, problem: str, entry: Model | None = None) -> Card:
