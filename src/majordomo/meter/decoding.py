@@ -20,6 +20,13 @@ SCAN_LIMIT: Final = 1 << 20
 #: Longest usage object that is read and kept. The largest real ones (dozens of iterations) have some 10 KB.
 USAGE_LIMIT: Final = 64 << 10
 
+#: The problem of a text that is not whole JSON.
+NOT_WHOLE: Final = "not_json"
+
+#: What ends an event stream of OpenAI's and its kin's, instead of JSON.
+_DONE: Final = b"[DONE]"
+_SHORT: Final = 32
+
 #: A field that was not there.
 ABSENT: Final = msgspec.Raw(b"")
 
@@ -41,13 +48,15 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes | bytearray, problems: 
     """``body`` as the decoder's Struct, whose fields all have defaults; None if it is no JSON object.
 
     A field that cannot be decoded keeps its default and leaves ``bad_field:<name>``; a text that is not whole JSON
-    leaves ``not_json``.
+    leaves ``not_json``. ``[DONE]`` is no object either, and no problem.
     """
     try:
         return decoder.decode(body)
     except MALFORMED as error:
+        if len(body) < _SHORT and body.strip() == _DONE:
+            return None
         if not isinstance(error, msgspec.ValidationError):
-            note(problems, "not_json")
+            note(problems, NOT_WHOLE)
     struct: Any = decoder.type
     fields = _fields(struct)
     found = members(body, fields)

@@ -73,7 +73,7 @@ class _Tally:
         self.usage: dict[str, Any] = {}
         self.queries = 0
         self.text = 0
-        self.ended = False  # a finish or block reason came, and no text after it
+        self.ended = False  # usage came with or after the finish or block reason, and no text after it
         self.error: tuple[str | None, str | None] | None = None
 
     def add(self, data: bytes) -> None:
@@ -98,10 +98,10 @@ class _Tally:
             stop = stop or name(reply.prompt_feedback.block_reason)
         if stop is not None:
             self.stop_reason = stop
-            self.ended = True
         news = usage_object(reply.usage_metadata, self.problems)
         if news is not None:
             overlay(self.usage, news[0], self.problems)
+            self.ended = self.stop_reason is not None
             if news[0].get("candidatesTokenCount"):
                 self.text = 0  # accounted for
         self.error = member_error(reply.error) or self.error

@@ -13,7 +13,7 @@ import msgspec
 
 from majordomo.meter.body import BodyReader, EventReader, ReaderBase, written_bytes
 from majordomo.meter.counts import MAX_COUNT, count, note, table
-from majordomo.meter.decoding import ABSENT, any_value, decode, usage_object
+from majordomo.meter.decoding import ABSENT, NOT_WHOLE, any_value, decode, usage_object
 from majordomo.meter.errors import member_error
 from majordomo.meter.estimate import output_tokens
 from majordomo.meter.reading import Bucket, Part, Reading, RequestFacts, UsageState
@@ -188,7 +188,8 @@ def _read_transcript(reply: _Reply, reading: Reading, problems: list[str]) -> No
             note(problems, "bad_count:seconds")
             return
         reading.parts = (Part(None, {Bucket.AUDIO_SECONDS: milliseconds} if milliseconds else {}),)
-        reading.state = UsageState.FINAL
+        whole = usage is not None or NOT_WHOLE not in problems  # else the usage may have been cut off
+        reading.state = UsageState.FINAL if whole else UsageState.ESTIMATED
 
 
 def _milliseconds(seconds: object) -> int | None:

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from majordomo.meter.body import BodyReader, EventReader
-from majordomo.meter.decoding import ABSENT, decode
+from majordomo.meter.decoding import ABSENT, NOT_WHOLE, decode
 from majordomo.meter.errors import member_error
 from majordomo.meter.estimate import complete_reading
 from majordomo.meter.openai_usage import TokenUsage, read_usage, token_usage
@@ -161,7 +161,8 @@ class ChatStreamReader(EventReader):
             if reading.state is UsageState.NONE and not self._text:
                 return reading  # refused before anything was produced
         ended = self._done or (complete and self._error is None)
-        settled = self._stop_reason is not None and not self._stale  # nothing came after the usage but the end
+        # nothing came after the usage but the end
+        settled = self._stop_reason is not None and not self._stale and NOT_WHOLE not in problems
         if reading.state is UsageState.NONE or not (ended or settled):
             complete_reading(reading, facts, self._text, problems, counted=reading.output_tokens or 0)
         return reading

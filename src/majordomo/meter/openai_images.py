@@ -12,7 +12,7 @@ import msgspec
 
 from majordomo.meter.body import BodyReader, EventReader
 from majordomo.meter.counts import count, note, table
-from majordomo.meter.decoding import ABSENT, decode, usage_object, usage_text
+from majordomo.meter.decoding import ABSENT, NOT_WHOLE, decode, usage_object, usage_text
 from majordomo.meter.errors import member_error
 from majordomo.meter.reading import Bucket, Part, Reading, RequestFacts, UsageState
 from majordomo.meter.text import name
@@ -40,8 +40,11 @@ class ImagesReader(BodyReader):
         reading = Reading()
         reply = decode(_REPLY, body, self._problems)
         if reply is not None and not _read_reply(reply, reading, self._problems) and reply.data:
-            reading.parts = (Part(None, {Bucket.IMAGES: len(reply.data)}),)
-            reading.state = UsageState.FINAL
+            if NOT_WHOLE in self._problems:  # the usage may have been cut off
+                count_pictures(reading, len(reply.data), self._problems)
+            else:
+                reading.parts = (Part(None, {Bucket.IMAGES: len(reply.data)}),)
+                reading.state = UsageState.FINAL
         return reading
 
     def _estimate(self, reading: Reading, body: bytes, facts: RequestFacts) -> None:
