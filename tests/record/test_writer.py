@@ -522,3 +522,27 @@ def test_a_finished_journal_that_could_not_be_removed_is_removed_later(
     drained()
     assert list(journal_folders(journal_dir)) == []
     assert sql("SELECT count(*) AS n FROM llm_requests")[0]["n"] == count
+
+
+def test_a_busy_journal_does_not_keep_the_others_waiting(
+    postgres_dsn, new_journal, made, journal_dir, dead_letter_dir, sql, monkeypatch
+):
+    """With one journal far behind, what another one says is stored in the next batches all the same."""
+    monkeypatch.setattr("majordomo.record.writer.BATCH_ROWS", 10)
+    monkeypatch.setattr("majordomo.record.drain.READ_BYTES", 2048)
+    journals = [new_journal() for _ in range(3)]
+    for journal in journals[:2]:
+        _journal(journal, made, 400)
+    _journal(journals[2], made, 1, path="/quick")
+
+    async def run():
+        writer = Writer(postgres_dsn, journal_dir, dead_letter_dir)
+        for _ in range(6):
+            await writer.round()
+        await writer.close()
+
+    asyncio.run(run())
+    assert sql("SELECT count(*) AS n FROM llm_requests WHERE request_path = '/quick'")[0]["n"] == 1
+    assert sql("SELECT count(*) AS n FROM llm_requests")[0]["n"] < 800
+    for journal in journals:
+        journal.close()

@@ -11,7 +11,7 @@ import msgspec
 from majordomo.record.database import Connection
 from majordomo.record.frames import Close, Opening
 from majordomo.record.framing import CLOSE, OPENING, Found
-from majordomo.record.open_requests import OpenRequests
+from majordomo.record.open_requests import Changes, OpenRequests
 from majordomo.record.rows import Finished, lost, normalised
 from majordomo.record.segments import remove_journal, remove_segment, segment_numbers, try_lock
 from majordomo.record.tail import CHUNK_BYTES, Damage, Tail
@@ -31,6 +31,15 @@ class Unreadable(NamedTuple):
     frame: bytes | None
 
 
+class Mark(NamedTuple):
+    """How far a batch goes in one journal."""
+
+    segment: int
+    offset: int
+    ending: bool  # nothing comes after it
+    openings: Changes
+
+
 class Moved(Exception):  # noqa: N818 - not a fault: somebody else was quicker
     """Another writer has moved this journal's position: what we hold of it is out of date."""
 
@@ -46,6 +55,8 @@ class Drain:
         self._open = OpenRequests(journal_id)
         self._tail = Tail(folder, 0, 0, on_damage)
         self._committed = (0, 0)
+        self._marked_segment = 0
+        self._marked_end = False
         self._lock: int | None = None  # held once the journal's process is gone
         self._ending = False
         self.finished = False
@@ -67,6 +78,7 @@ class Drain:
         await self._open.load(connection)
         self._rescan(row["segment"], row["byte_offset"])
         self._committed = (row["segment"], row["byte_offset"])
+        self._marked_segment = row["segment"]
         self._tail = Tail(self.folder, row["segment"], row["byte_offset"], self._on_damage)
 
     def _rescan(self, segment: int, until: int) -> None:
@@ -121,41 +133,43 @@ class Drain:
                 unreadable.append(Unreadable(f"frame not understood: {wrong}", None, bytes(payload)))
 
     @property
-    def uncommitted(self) -> bool:
+    def unmarked(self) -> bool:
         """Whether there is something about this journal that the database should know even without rows."""
-        return self._ending or self._tail.segment != self._committed[0]
+        return (self._ending and not self._marked_end) or self._tail.segment != self._marked_segment
 
-    async def commit(self, connection: Connection) -> None:
-        """Move the position, in the transaction that stores what was read; follow with ``committed``.
+    def mark(self) -> Mark:
+        """The end of a batch: it covers what was taken so far. Batches are committed in the order of their marks."""
+        self._marked_segment = self._tail.segment
+        self._marked_end = self._ending
+        return Mark(self._tail.segment, self._tail.offset, self._ending, self._open.changes())
+
+    async def commit(self, connection: Connection, mark: Mark) -> None:
+        """Move the position, in the transaction that stores the batch; follow with ``committed``.
 
         Raises:
             Moved: it was not where we left it.
         """
-        segment, offset = self._committed
         moved = await connection.execute(
             "UPDATE journal_positions SET segment = $2, byte_offset = $3, updated_at = now(), "
             "finished_at = CASE WHEN $6 THEN now() END "
             "WHERE journal_id = $1 AND segment = $4 AND byte_offset = $5 AND finished_at IS NULL",
             self.journal_id,
-            self._tail.segment,
-            self._tail.offset,
-            segment,
-            offset,
-            self._ending,
+            mark.segment,
+            mark.offset,
+            *self._committed,
+            mark.ending,
         )
         if moved != "UPDATE 1":
             raise Moved(str(self.journal_id))
-        await self._open.write(connection)
+        await mark.openings.write(connection)
 
-    def committed(self) -> None:
+    def committed(self, mark: Mark) -> None:
         """The transaction was committed: what it made superfluous goes."""
-        self._open.written()
-        self._committed = (self._tail.segment, self._tail.offset)
+        self._committed = (mark.segment, mark.offset)
         for number in segment_numbers(self.folder):
-            if number < self._tail.segment:
+            if number < mark.segment:
                 remove_segment(self.folder, number)
-        if self._ending:
-            self.finished = True
+        self.finished = mark.ending
 
     def remove(self) -> None:
         """Delete a finished journal."""

@@ -5,6 +5,7 @@ that moment the openings it leaves behind move to the table ``journal_openings``
 position. After a restart the open requests are those in the table and those in the segment of the position.
 """
 
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -65,26 +66,33 @@ class OpenRequests:
         """The journal has ended: every request that is still open, taken out."""
         return [opening for request_id in list(self._open) if (opening := self.end(request_id)) is not None]
 
+    def changes(self) -> "Changes":
+        """What the table has to follow since the last call. It is taken to follow: if it fails to, begin anew."""
+        ended, self._ended_in_table = self._ended_in_table, []
+        left = {request_id: _encode(self._open[request_id]) for request_id in self._leaving}
+        self._in_table |= self._leaving
+        self._leaving = set()
+        return Changes(self._journal_id, ended, left)
+
+
+class Changes(NamedTuple):
+    """How ``journal_openings`` changes with one batch."""
+
+    journal_id: UUID
+    ended: list[bytes]  # ids of requests that the table held
+    left: dict[bytes, bytes]  # id: frame of requests that still run, of segments that the position has left
+
     async def write(self, connection: Connection) -> None:
-        """Bring the table up to date, in the transaction that moves the position; follow with ``written``."""
-        if self._ended_in_table:
+        """Bring the table up to date, in the transaction that moves the position."""
+        if self.ended:
             await connection.execute(
                 "DELETE FROM journal_openings WHERE journal_id = $1 AND request_id = ANY($2)",
-                self._journal_id,
-                [UUID(bytes=request_id) for request_id in self._ended_in_table],
+                self.journal_id,
+                [UUID(bytes=request_id) for request_id in self.ended],
             )
-        if self._leaving:
+        if self.left:
             await connection.executemany(
                 "INSERT INTO journal_openings (journal_id, request_id, frame) VALUES ($1, $2, $3) "
                 "ON CONFLICT DO NOTHING",
-                [
-                    (self._journal_id, UUID(bytes=request_id), _encode(self._open[request_id]))
-                    for request_id in self._leaving
-                ],
+                [(self.journal_id, UUID(bytes=request_id), frame) for request_id, frame in self.left.items()],
             )
-
-    def written(self) -> None:
-        """That transaction was committed."""
-        self._ended_in_table.clear()
-        self._in_table |= self._leaving
-        self._leaving.clear()

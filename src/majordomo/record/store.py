@@ -85,22 +85,26 @@ class Store:
         seen: dict[MetadataKey, Observed] = {}
         endings: Counter[tuple[str, str, int | None]] = Counter()
         registry = self._registry
-        for row in rows:
+
+        def count(row: Finished) -> None:
             opening, close = row
             endings[opening.provider, close.outcome.value, close.status_code] += 1
             rollup.add(row, registry.rolled_up(opening.api_key_id), amounts(row))
             if opening.metadata:
                 registry.observe(seen, row)
             totals.add(row)
-        await connection.copy_to_table("llm_requests", source=self._lines(rows), columns=COLUMNS, format="text")
+
+        async def lines() -> AsyncIterator[bytes]:
+            """The server reads one chunk while we count and write the next."""
+            for start in range(0, len(rows), LINES_A_CHUNK):
+                chunk = rows[start : start + LINES_A_CHUNK]
+                for row in chunk:
+                    count(row)
+                yield ("\n".join([line(row, registry.active(row.opening.api_key_id)) for row in chunk]) + "\n").encode()
+
+        await connection.copy_to_table("llm_requests", source=lines(), columns=COLUMNS, format="text")
         # Always in this order: replicas that write at once lock tables and rows in the same sequence.
         await rollup.write(connection)
         await registry.write(connection, seen)
         await totals.write(connection)
         return rollup, endings
-
-    async def _lines(self, rows: list[Finished]) -> AsyncIterator[bytes]:
-        active = self._registry.active
-        for start in range(0, len(rows), LINES_A_CHUNK):
-            chunk = rows[start : start + LINES_A_CHUNK]
-            yield ("\n".join([line(row, active(row.opening.api_key_id)) for row in chunk]) + "\n").encode()

@@ -6,6 +6,8 @@ Journals are read no further than what is about to be stored: while PostgreSQL i
 
 import asyncio
 import contextlib
+from collections import deque
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
@@ -15,7 +17,7 @@ from majordomo.clock import WallClock, steady, wall_us
 from majordomo.logs import logger
 from majordomo.record.database import Connection, DatabaseError, connect
 from majordomo.record.dead_letter import DeadLetters
-from majordomo.record.drain import Drain, Moved, Unreadable
+from majordomo.record.drain import Drain, Mark, Moved, Unreadable
 from majordomo.record.registry import Registry
 from majordomo.record.rows import Finished
 from majordomo.record.segments import journal_folders
@@ -36,6 +38,16 @@ _DURABLE = """
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
 CHANNEL = "majordomo_metadata_keys"
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction moves."""
+
+    rows: list[Finished] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    marks: dict[Drain, Mark] = field(default_factory=dict)
+    read: bool = False  # some journal had something new, if only openings
 
 
 class Writer:
@@ -60,6 +72,8 @@ class Writer:
         self._store = Store(self._registry, self._dead_letters, clock)
         self._connection: Connection | None = None
         self._drains: dict[UUID, Drain] = {}
+        self._prepared: Batch | None = None  # read while the one before it was stored
+        self._turn = 0  # which journal is read first
         self._looked_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -120,33 +134,54 @@ class Writer:
         await self._disconnect()
 
     async def _move_batch(self, connection: Connection) -> bool:
-        rows: list[Finished] = []
-        unreadable: list[Unreadable] = []
-        touched = []
-        moved = False
-        for drain in self._drains.values():
-            before = len(rows) + len(unreadable)
-            while len(rows) < BATCH_ROWS and drain.take(rows, unreadable):
-                moved = True
-            if len(rows) + len(unreadable) > before or drain.uncommitted:
-                touched.append(drain)
-        if not touched:
-            return moved
-        stored = Stored()
-        async with connection.transaction():
-            for drain in touched:
-                await drain.commit(connection)
-            if rows:
-                await self._store.put(connection, rows, stored)
-            for frame in unreadable:
-                self._dead_letters.put(now_us=self._clock(), reason=frame.reason, close=frame.close, frame=frame.frame)
-        stored.refused += len(unreadable)
-        self.stats.add(stored)
-        for drain in touched:
-            drain.committed()
+        batch, self._prepared = self._prepared, None
+        if batch is None:
+            batch = await self._gather()
+        if not batch.marks:
+            return batch.read
+        storing = asyncio.create_task(self._store_batch(connection, batch))
+        try:
+            if len(batch.rows) >= BATCH_ROWS:  # there is more: read it while the server works
+                self._prepared = await self._gather()
+        finally:
+            await storing
+        for drain, mark in batch.marks.items():
+            drain.committed(mark)
             if drain.finished:
                 self._remove(drain)
         return True
+
+    async def _gather(self) -> Batch:
+        """Read what comes next of all journals, up to about ``BATCH_ROWS`` finished requests."""
+        batch = Batch()
+        turn = deque(self._drains.values())
+        turn.rotate(-self._turn)  # a busy journal must not keep the others waiting
+        self._turn = (self._turn + 1) % max(1, len(turn))
+        touched = {drain for drain in turn if drain.unmarked}
+        while turn and len(batch.rows) < BATCH_ROWS:
+            drain = turn.popleft()
+            before = len(batch.rows) + len(batch.unreadable)
+            if drain.take(batch.rows, batch.unreadable):
+                batch.read = True
+                turn.append(drain)
+            if drain.unmarked or len(batch.rows) + len(batch.unreadable) > before:
+                touched.add(drain)
+            await asyncio.sleep(0)  # reading is all computing: let the others of this process have their turn
+        # In one order for all writers, who lock the positions in it.
+        batch.marks = {drain: drain.mark() for drain in sorted(touched, key=lambda drain: drain.journal_id)}
+        return batch
+
+    async def _store_batch(self, connection: Connection, batch: Batch) -> None:
+        stored = Stored()
+        async with connection.transaction():
+            for drain, mark in batch.marks.items():
+                await drain.commit(connection, mark)
+            if batch.rows:
+                await self._store.put(connection, batch.rows, stored)
+            for frame in batch.unreadable:
+                self._dead_letters.put(now_us=self._clock(), reason=frame.reason, close=frame.close, frame=frame.frame)
+        stored.refused += len(batch.unreadable)
+        self.stats.add(stored)
 
     async def _discover(self, connection: Connection) -> None:
         """Begin with journals that are new, and let those go whose folders are."""
@@ -190,6 +225,7 @@ class Writer:
         for drain in self._drains.values():
             drain.close()
         self._drains.clear()
+        self._prepared = None
         self._registry.forget()
 
     def _note_failure(self, wrong: Exception) -> None:
