@@ -23,6 +23,7 @@ from majordomo.record.api_keys import create_first
 from majordomo.record.database import connect
 from majordomo.record.migrate import migrate
 from majordomo.record.partitions import add_partitions, drop_old_partitions
+from majordomo.record.reprice import Repriced, reprice_unpriced
 from majordomo.record.writer import Writer
 from majordomo.report.server import Server
 from majordomo.report.signs import Signs
@@ -58,6 +59,7 @@ class BackOffice:
         )
         self._server = Server(self._signs, places.back_office_socket)
         self._migrated = asyncio.Event()
+        self._prices_changed = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until told to stop; then drain the journals, and stop answering last."""
@@ -68,6 +70,7 @@ class BackOffice:
             start(supervised("start", self._get_ready)),
             start(supervised("partitions", self._keep_partitions)),
             start(supervised("prices", self._watch_prices)),
+            start(supervised("reprice", self._keep_pricing)),
             start(supervised("signs", self._signs.keep_looking)),
         ]
         if self._settings.price_feed:
@@ -132,7 +135,24 @@ class BackOffice:
         while True:
             if self._pricer.reload_if_changed():
                 _log.info("prices changed", version=self._pricer.version)
+                self._prices_changed.set()
             await asyncio.sleep(PRICE_LOOK_SECONDS)
+
+    async def _keep_pricing(self) -> None:
+        """Price again what had no price, at the start and whenever there are new prices."""
+        await self._migrated.wait()
+        while True:
+            self._prices_changed.clear()
+            connection = await connect(self._dsn, purpose="reprice")
+            changed = Repriced()
+            try:
+                async for part in reprice_unpriced(connection, self._pricer):
+                    changed.add(part)
+            finally:
+                await connection.close()
+            if changed.rows:
+                _log.info("priced requests again", rows=changed.rows.total(), usd=str(sum(changed.usd.values())))
+            await self._prices_changed.wait()
 
 
 def _tell(refresh: Refresh) -> None:

@@ -1,11 +1,10 @@
-"""What every reply of the back office has, whatever its route: safe headers, and an answer even to a fault."""
+"""What every reply of the back office has, whatever its route: safe headers, and a fault goes no further."""
 
 import traceback
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from majordomo.logs import logger
-from majordomo.report.errors import error_response
 
 _log = logger("report")
 
@@ -29,17 +28,14 @@ class Envelope:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer HEAD as GET without a body, add the headers, and turn what was raised into the one error shape."""
+        """Answer HEAD as GET without a body, add the headers, and log what a route raised; it is answered by then."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         head = scope["method"] == "HEAD"
-        started = False
 
         async def with_headers(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 message = {**message, "headers": [*message.get("headers", ()), *_HEADERS]}
             elif head:
                 message = {**message, "body": b""}
@@ -51,6 +47,3 @@ class Envelope:
             # Frames and type only: an exception's text may hold what the caller sent.
             frames = "".join(traceback.format_tb(fault.__traceback__)[-5:])
             _log.error("a route failed", path=scope.get("path"), reason=type(fault).__name__, frames=frames)
-            if not started:
-                answer = error_response(500, "internal", "the gateway failed to answer this; its log says more")
-                await answer(scope, receive, with_headers)

@@ -64,6 +64,7 @@ def install(app: FastAPI) -> None:
         (ApiError, _named),
         (HTTPException, _http),
         (RequestValidationError, _invalid),
+        (Exception, _unexpected),
     ]
     for kind, handler in handlers:
         app.add_exception_handler(kind, handler)
@@ -89,3 +90,7 @@ async def _invalid(_request: Request, error: RequestValidationError) -> Response
         for finding in error.errors()[:_MOST_DETAILS]
     ]
     return error_response(422, "invalid", "the request is not what this route takes; see details", details)
+
+
+async def _unexpected(_request: Request, _fault: Exception) -> Response:
+    return error_response(500, "internal", "the gateway failed to answer this; its log says more")
