@@ -200,7 +200,7 @@ class Account:
                 bill=bill,
                 error_type=reading.error_type,
                 error_message=reading.error_message,
-                problems=reading.problems + facts.problems + bill.problems,
+                problems=reading.problems + facts.problems,
             )
         )
 
