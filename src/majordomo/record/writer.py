@@ -37,6 +37,8 @@ LAG_LOOK_SECONDS = 1.0
 _DURABLE = """
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
+#: A finished journal is remembered for as long as its folder might come back from a backup, and be counted again.
+_FORGET_FINISHED = "DELETE FROM journal_positions WHERE finished_at < now() - interval '90 days'"
 CHANNEL = "majordomo_metadata_keys"
 
 
@@ -203,6 +205,7 @@ class Writer:
     async def _connect(self) -> None:
         self._connection = await connect(self._dsn, purpose="writer", command_timeout=COMMAND_TIMEOUT)
         await self._connection.execute(_DURABLE)
+        await self._connection.execute(_FORGET_FINISHED)
         await self._connection.add_listener(CHANNEL, self._metadata_keys_changed)
         self._registry.forget()
         self.stats.connected = True
