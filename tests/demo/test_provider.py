@@ -82,6 +82,15 @@ def test_compressed_replies_hold_the_plain_ones(
     assert inflate(packed) == plain
 
 
+def test_a_reply_is_compressed_as_the_caller_accepts(provider: ProviderProcess) -> None:
+    client = openai.OpenAI(base_url=provider.url + "/v1", api_key="k", max_retries=0)
+    for accepted, expected in (("br, gzip", "gzip"), ("br", "br"), ("identity", None)):
+        headers = {"accept-encoding": accepted, "x-script": '{"encoding": "accepted"}'}
+        reply = client.models.with_raw_response.list(extra_headers=headers)
+        assert reply.headers.get("content-encoding") == expected
+        assert reply.parse().data
+
+
 def test_a_cut_body_is_the_whole_one_in_other_pieces(provider: ProviderProcess) -> None:
     _, whole = post(provider, "/v1/messages", chat(stream=True))
     _, cut = post(provider, "/v1/messages", chat(stream=True), {"piece_bytes": 7})

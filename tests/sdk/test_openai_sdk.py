@@ -103,8 +103,20 @@ def test_compressed_replies_are_read_by_both(call: Any, client: openai.OpenAI, e
     made.check(streamed=stream)
 
 
+def test_no_usage_chunk_comes_unasked_from_a_provider_that_compresses(call: Any, client: openai.OpenAI) -> None:
+    case = bills.Case("gpt-4o", {**bills.CHAT_CACHED.script, "encoding": "accepted"}, bills.CHAT_CACHED.row)
+    made = call(case)
+    chunks = list(
+        client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True, extra_headers=made.headers)
+    )
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == TEXT
+    made.check(streamed=True)
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])
-def test_a_compressed_stream_without_usage_still_counts(call: Any, client: openai.OpenAI, encoding: str) -> None:
+def test_a_stream_that_is_compressed_against_the_request_still_counts(
+    call: Any, client: openai.OpenAI, encoding: str
+) -> None:
     case = bills.Case("gpt-4o", {**bills.CHAT_CACHED.script, "encoding": encoding}, bills.CHAT_CACHED.row)
     made = call(case)
     chunks = list(

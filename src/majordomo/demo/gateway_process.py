@@ -35,7 +35,7 @@ STOP_SECONDS = 60.0
 #: Lines of output kept to explain a start that failed.
 KEPT_LINES = 200
 
-_BANNER = re.compile(r"Gateway and dashboard +(http://\S+)")
+_BANNER = re.compile(r"^ +Gateway\b.* (http://\S+)")
 
 
 class GatewayError(Exception):

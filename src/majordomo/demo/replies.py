@@ -1,10 +1,12 @@
 """From a request to a rendered reply: which API it speaks, what its script changes, and how its bytes are dressed."""
 
+from typing import get_args
+
 import msgspec
 
 from majordomo.demo import anthropic_replies, gemini_replies, openai_replies
 from majordomo.demo.reply import JSON, Ask, Reply, compress, json_reply, recut
-from majordomo.demo.script import Json
+from majordomo.demo.script import Encoding, Json
 
 DEFAULT_MESSAGES = {
     400: "The request is not valid (scripted).",
@@ -36,10 +38,18 @@ def render(ask: Ask) -> Reply:
     pieces = reply.pieces
     if script.piece_bytes is not None:
         pieces = recut(pieces, max(1, script.piece_bytes))
-    if script.encoding is not None:
-        pieces = compress(pieces, script.encoding)
-        headers.append(("content-encoding", script.encoding))
+    encoding = _encoding(ask)
+    if encoding is not None:
+        pieces = compress(pieces, encoding)
+        headers.append(("content-encoding", encoding))
     return Reply(reply.status, tuple(headers), pieces, reply.streamed)
+
+
+def _encoding(ask: Ask) -> Encoding | None:
+    if ask.script.encoding != "accepted":
+        return ask.script.encoding
+    named = [word.partition(";")[0].strip() for word in ask.header("accept-encoding").split(",")]
+    return next((encoding for encoding in get_args(Encoding) if encoding in named), None)
 
 
 def _plain(ask: Ask) -> Reply:

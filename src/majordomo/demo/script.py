@@ -61,7 +61,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     event_delay_ms: float = 0  # between two pieces of the body
     break_after: int | None = None  # the connection is cut after this many pieces of the body
     break_with: Literal["close", "reset"] = "close"
-    encoding: Encoding | None = None
+    encoding: Encoding | Literal["accepted"] | None = None  # "accepted": the first that the caller names, if any
     framing: Literal["auto", "length", "chunked", "close"] = "auto"
     piece_bytes: int | None = None  # the body is cut into pieces of this many bytes, whatever they contain
     # which requests of the queue it is for

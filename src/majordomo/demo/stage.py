@@ -20,7 +20,7 @@ MAX_RENDERED = 512
 MAX_KEY_BODY = 16 * 1024
 
 #: Headers that a reply may depend on.
-_DECISIVE = frozenset({SCRIPT_HEADER, "anthropic-version", "x-goog-api-key", "host"})
+_DECISIVE = frozenset({SCRIPT_HEADER, "anthropic-version", "x-goog-api-key", "accept-encoding", "host"})
 
 
 class Wire(msgspec.Struct, frozen=True):
