@@ -52,7 +52,7 @@ def demo(
 
     console = Console()
     with _stoppable(), _directory(data_dir) as folder:
-        with console.status("Starting the scripted provider and the gateway ..."):
+        with console.status("Starting the scripted provider ..."):
             provider = ProviderProcess()
         with provider:
             with console.status("Starting the gateway with its own PostgreSQL ..."):
