@@ -80,14 +80,15 @@ class Signs:
             return self._answered[1]
 
     async def _ask(self) -> bool:
+        kept = self._connection is not None
         try:
             async with asyncio.timeout(PROBE_TIMEOUT):
-                if self._connection is None or self._connection.is_closed():
+                if self._connection is None:
                     self._connection = await connect(self._dsn, purpose="readiness", timeout=PROBE_TIMEOUT)
                 await self._connection.execute("SELECT 1")
         except (DatabaseError, *UNREACHABLE):
             await self.close()
-            return False
+            return await self._ask() if kept else False  # one connection may be cut without the server being away
         return True
 
     async def close(self) -> None:
