@@ -97,12 +97,13 @@ def usage_object(raw: msgspec.Raw, problems: list[str]) -> tuple[dict[str, Any],
     if len(text) > USAGE_LIMIT:
         note(problems, "usage_too_large")
         return None
-    value = any_value(text)
-    if value is None:
-        value = _decodable_members(text)
+    try:
+        value = _ANY.decode(text)
+        if value.__class__ is dict and b"\\u" not in text:
+            return value, text  # nothing in it that a row cannot hold
+    except MALFORMED:
+        value = any_value(text) or _decodable_members(text)
         note(problems, "bad_usage")
-    elif value.__class__ is dict and b"\\u" not in text:
-        return value, text
     if value.__class__ is not dict:
         note(problems, "bad_usage")
         return None
