@@ -111,9 +111,9 @@ def answers(office: Office) -> bool:
     return True
 
 
-def append(journal: Journal, count: int) -> None:
+def append(journal: Journal, count: int, **fields: Any) -> None:
     for _ in range(count):
-        opening, close = exchange(wall_us())
+        opening, close = exchange(wall_us(), **fields)
         journal.append_opening(opening)
         assert close is not None
         journal.append_close(close)
@@ -232,3 +232,22 @@ def test_it_rests_in_little_memory(office: Office) -> None:
     rollup = Path(f"/proc/{office.process.pid}/smaps_rollup").read_text()
     pss_kb = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
     assert pss_kb < 80 * 1024
+
+
+def test_what_had_no_price_is_priced_at_the_next_start(office: Office) -> None:
+    """Rows that were recorded without a price get one once the prices know their model; sums follow."""
+    office.start()
+    office.ready()
+    journal = office.journal()
+    append(journal, 4, costs=None)
+    append(journal, 1, costs=None, model="nobody-knows")
+    journal.close()
+    eventually(lambda: office.query("SELECT count(*) FROM llm_requests WHERE total_cost IS NULL") == 5)
+    assert office.stop() == 0
+    office.start()
+    office.ready()
+    eventually(lambda: office.query("SELECT count(*) FROM llm_requests WHERE total_cost IS NULL") == 1)
+    assert office.query("SELECT sum(unpriced)::int FROM usage_by_model_hourly") == 1
+    priced = office.query("SELECT sum(total_cost) FROM llm_requests")
+    assert priced > 0
+    assert office.query("SELECT sum(total_cost) FROM usage_by_model_daily") == priced

@@ -89,13 +89,13 @@ class BackOffice:
     async def _get_ready(self) -> None:
         """Bring the schema up to date and make the first key; only then are we ready."""
         await migrate(self._dsn)
+        self._migrated.set()
+        await self._server.serving.wait()  # a key is made when nothing more can keep it from being told
         connection = await connect(self._dsn, purpose="start")
         try:
             first_key = await create_first(connection)
         finally:
             await connection.close()
-        self._migrated.set()
-        await self._server.serving.wait()
         report_ready(first_key)  # the only place where that key is ever told
         _log.info("ready", first_key_made=first_key is not None)
 
