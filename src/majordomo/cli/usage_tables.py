@@ -273,16 +273,30 @@ def print_nothing(settings: "Settings", scope: Scope, *, narrowed: bool = False)
     if narrowed or scope != Scope():
         out.print(cell(f"{_span(scope)}: no request matches. Widen the time, or leave a filter out."))
         return
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     out.print("No requests yet. With the gateway running (majordomo serve), send one:\n")
     out.print(
-        f"""  curl http://{host}:{settings.port or 7680}/v1/chat/completions \\
+        f"""  curl {_address(settings)}/v1/chat/completions \\
     -H "X-Majordomo-Key: $MAJORDOMO_KEY" -H "X-Majordomo-Feature: first-try" \\
     -H "Authorization: Bearer $OPENAI_API_KEY" -H "Content-Type: application/json" \\
     -d '{{"model": "gpt-5-mini", "messages": [{{"role": "user", "content": "Say hello."}}]}}'""",
         soft_wrap=True,
     )
     out.print("\nA key for MAJORDOMO_KEY: majordomo keys create --name NAME. Without a provider key: majordomo demo.")
+
+
+def _address(settings: "Settings") -> str:
+    """Where the gateway of these settings listens: as its status file says while it runs, else as the settings do."""
+    import msgspec
+
+    from majordomo.places import Places
+
+    host, port = settings.host, settings.port
+    try:
+        status = msgspec.json.decode((Places(settings.data_dir).run_dir / "supervisor.json").read_bytes())
+        host, port = str(status["host"]), int(status["port"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # it does not run
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _span(scope: Scope) -> str:
