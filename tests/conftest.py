@@ -43,6 +43,12 @@ def short_tmp() -> Iterator[Path]:
 
 
 @pytest.fixture
+def tmp_path(short_tmp: Path) -> Path:
+    """As pytest's, but passable: as root, an embedded database in it runs as another account."""
+    return short_tmp
+
+
+@pytest.fixture
 def free_port() -> int:
     """A TCP port of 127.0.0.1 on which nobody listens."""
     with socket.socket() as taken:

@@ -104,18 +104,23 @@ class Places:
     def make_short_dir(self) -> Path:
         """Create the short private directory; its base stands in a directory anyone can write, so it is checked."""
         for place in (self.short_dir.parent, self.short_dir):
-            make_directory(place, PASSABLE if os.geteuid() == 0 else PRIVATE)
-            found = place.lstat()
-            if (
-                not stat.S_ISDIR(found.st_mode)
-                or found.st_uid not in (os.geteuid(), self._owner())
-                or found.st_mode & 0o022
-            ):
-                raise PlacesError(
-                    f"{place} is needed for sockets, but another user made it or may write it (owner {found.st_uid}); "
-                    f"remove it, or choose a data directory with a shorter path than {self.data_dir}"
-                )
+            make_own_directory(place, (os.geteuid(), self._owner()))
         return self.short_dir
+
+
+def make_own_directory(place: Path, owners: tuple[int, ...] = ()) -> None:
+    """Create a directory where others may create some, too: it must be ours (or of ``owners``), and not be writable.
+
+    Raises:
+        PlacesError: when somebody else was there before.
+    """
+    make_directory(place, PASSABLE if os.geteuid() == 0 else PRIVATE)
+    found = place.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (owners or (os.geteuid(),)) or found.st_mode & 0o022:
+        raise PlacesError(
+            f"{place} is needed, but another user made it or may write it (owner {found.st_uid}); "
+            f"remove it, or set --data-dir to a directory with a shorter path, outside of the temporary ones"
+        )
 
 
 def make_directory(place: Path, mode: int = PRIVATE) -> None:

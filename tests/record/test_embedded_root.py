@@ -16,6 +16,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from majordomo.checkup import machine
 from majordomo.places import Places
 from majordomo.record import embedded, postgres_cluster
 from majordomo.record.postgres_account import AccountError, choose_account
@@ -124,7 +125,7 @@ if AS_ROOT:
 
     def test_a_private_home_stays_private(private, short_tmp, monkeypatch):
         """The account cannot pass through: the cluster goes to a place of its own, and no directory is opened."""
-        monkeypatch.setattr(postgres_cluster, "STATE_DIR", short_tmp / "state")
+        monkeypatch.setattr(postgres_cluster, "TEMPORARY_STATE_DIR", short_tmp / "state")
         before = modes(private)
         data_dir = private / "data"
         for _ in range(2):
@@ -138,7 +139,7 @@ if AS_ROOT:
 
     def test_a_new_data_directory_never_finds_an_old_database(private, short_tmp, monkeypatch):
         """Deleted and made anew under the same name, it begins empty, wherever the cluster lies."""
-        monkeypatch.setattr(postgres_cluster, "STATE_DIR", short_tmp / "state")
+        monkeypatch.setattr(postgres_cluster, "TEMPORARY_STATE_DIR", short_tmp / "state")
         account = choose_account()
         places = Places(private / "data")
         first = postgres_cluster.find_home(places, account)
@@ -146,9 +147,34 @@ if AS_ROOT:
         shutil.rmtree(places.data_dir)
         assert postgres_cluster.find_home(places, account) != first
 
+    def test_what_a_deleted_temporary_directory_left_is_removed(private, short_tmp, monkeypatch):
+        """The next such start removes it; clusters whose data directory exists stay."""
+        monkeypatch.setattr(postgres_cluster, "TEMPORARY_STATE_DIR", short_tmp / "state")
+        account = choose_account()
+        left = postgres_cluster.find_home(Places(private / "deleted"), account)
+        kept = postgres_cluster.find_home(Places(private / "kept"), account)
+        shutil.rmtree(private / "deleted")
+        fresh = postgres_cluster.find_home(Places(private / "new"), account)
+        assert not left.exists()
+        assert kept.exists()
+        assert fresh.exists()
+
+    def test_elsewhere_what_is_left_is_named_not_removed(private, short_tmp, monkeypatch):
+        """A disk that is not mounted looks as if it was deleted; `doctor` says what lies where."""
+        monkeypatch.setattr(postgres_cluster, "_temporary_folders", set)
+        monkeypatch.setattr(postgres_cluster, "STATE_DIR", short_tmp / "state")
+        monkeypatch.setattr(machine, "STATE_DIR", short_tmp / "state")
+        account = choose_account()
+        left = postgres_cluster.find_home(Places(private / "deleted"), account)
+        shutil.rmtree(private / "deleted")
+        postgres_cluster.find_home(Places(private / "new"), account)
+        assert left.exists()
+        [finding] = machine.left_databases()
+        assert str(left) in finding.message
+
     def test_a_lost_cluster_is_reported_not_replaced(private, short_tmp, monkeypatch):
         """If the place that the data directory points to is gone, nobody silently begins with an empty database."""
-        monkeypatch.setattr(postgres_cluster, "STATE_DIR", short_tmp / "state")
+        monkeypatch.setattr(postgres_cluster, "TEMPORARY_STATE_DIR", short_tmp / "state")
         account = choose_account()
         places = Places(private / "data")
         shutil.rmtree(postgres_cluster.find_home(places, account))
@@ -157,7 +183,7 @@ if AS_ROOT:
 
     def test_without_any_reachable_place_it_says_so(private, monkeypatch):
         """Neither data directory nor state directory can be reached: a message, and no directory is opened."""
-        monkeypatch.setattr(postgres_cluster, "STATE_DIR", private / "state")
+        monkeypatch.setattr(postgres_cluster, "TEMPORARY_STATE_DIR", private / "state")
         before = modes(private)
         with pytest.raises(ClusterError, match="can reach neither"):
             postgres_cluster.find_home(Places(private / "data"), choose_account())

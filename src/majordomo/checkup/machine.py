@@ -13,7 +13,7 @@ from majordomo.ports import PortError, claim, is_loopback
 from majordomo.record.embedded import EmbeddedError
 from majordomo.record.postgres_account import choose_account
 from majordomo.record.postgres_binaries import find_binaries
-from majordomo.record.postgres_cluster import cluster_major, known_home
+from majordomo.record.postgres_cluster import STATE_DIR, cluster_major, known_home, orphans
 from majordomo.settings import ENV_PREFIX, Settings
 from majordomo.supervisor import read_status
 
@@ -133,6 +133,16 @@ def embedded_programs(settings: Settings) -> Iterator[Finding]:
             "embedded database",
             "PostgreSQL runs as nobody, an account that other services may share",
             "make one of its own (`useradd --system majordomo`) and set MAJORDOMO_POSTGRES_USER=majordomo",
+        )
+
+
+def left_databases() -> Iterator[Finding]:
+    """Clusters of root's data directories that were deleted: they lie elsewhere, and nobody else removes them."""
+    for home in orphans(STATE_DIR):
+        yield warn(
+            "embedded database",
+            f"{home} belongs to a data directory that is gone",
+            f"if that is not just a disk that is not mounted: rm -r {home}",
         )
 
 

@@ -1,5 +1,6 @@
 """``majordomo demo``: the whole product at work on one machine, without any provider key."""
 
+import os
 import shutil
 import signal
 import tempfile
@@ -184,6 +185,8 @@ def _directory(given: Path | None) -> Iterator[Path]:
         yield given.resolve()
         return
     folder = Path(tempfile.mkdtemp(prefix="majordomo-demo-"))
+    if os.geteuid() == 0:
+        folder.chmod(0o711)  # the account that PostgreSQL then runs as must reach its own directory in there
     try:
         yield folder
     finally:

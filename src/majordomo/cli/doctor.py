@@ -77,6 +77,7 @@ def _database(settings: "Settings") -> Iterator["Finding"]:
     if settings.database_url is None:
         findings = list(machine.embedded_programs(settings))
         yield from findings
+        yield from machine.left_databases()
         if any(finding.state is State.FAIL for finding in findings):
             return
         if cluster_major(known_home(Places(settings.data_dir))) is None:

@@ -1,7 +1,7 @@
 """The files of the embedded database: where they lie, how they are made, and who may open them.
 
 Home of a cluster (``DATA_DIR/postgres``, or for root, where the account cannot reach that, ``/var/lib/majordomo/NAME``,
-to which ``DATA_DIR/postgres/home`` then points)::
+to which ``DATA_DIR/postgres/home`` then points; for a data directory under ``/tmp`` it lies under ``/tmp`` as well)::
 
     data/              the cluster itself, owned by the account that PostgreSQL runs as, 0700
     socket/            its unix socket, 0700, owned likewise
@@ -17,16 +17,18 @@ Only ``data`` and ``socket`` can be written by the account, so a broken-in serve
 """
 
 import contextlib
+import fcntl
 import os
 import secrets
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from majordomo.launch import set_death_signal
-from majordomo.places import PASSABLE, PRIVATE, Places, make_directory
+from majordomo.places import PASSABLE, PRIVATE, SHORT_BASE, Places, make_directory, make_own_directory
 from majordomo.record.postgres_account import Account
 from majordomo.record.postgres_binaries import Binaries
 
@@ -35,6 +37,9 @@ DATABASE = "majordomo"
 
 #: Where root's clusters go when the account cannot pass through the data directory, as under a private /root.
 STATE_DIR = Path("/var/lib/majordomo")
+
+#: The same for data directories that are temporary themselves, from ``mktemp -d``: what they leave is removed later.
+TEMPORARY_STATE_DIR = SHORT_BASE / "majordomo-0"
 
 #: The server's default; it names the socket, whether or not there is TCP.
 DEFAULT_PORT = 5432
@@ -345,20 +350,59 @@ def known_home(places: Places) -> Path:
 
 
 def _elsewhere(places: Places, account: Account) -> Path:
-    make_directory(STATE_DIR, PASSABLE)
+    temporary = any(places.data_dir.is_relative_to(folder) for folder in _temporary_folders())
+    base = TEMPORARY_STATE_DIR if temporary else STATE_DIR
+    make_own_directory(base)
+    if temporary:
+        _sweep(base)
     # A fresh name each time: a data directory that was deleted and made anew must not find its old database again.
-    home = STATE_DIR / f"postgres-{secrets.token_hex(6)}"
+    home = base / f"postgres-{secrets.token_hex(6)}"
     make_directory(home, PASSABLE)
     if not account.reaches(home):
         home.rmdir()
         raise ClusterError(
-            f"the account {account.name}, which PostgreSQL runs as, can reach neither {places.data_dir} nor "
-            f"{STATE_DIR}; set "
-            f"--data-dir to a place it can pass through (such as /srv/majordomo), or set MAJORDOMO_DATABASE_URL"
+            f"the account {account.name}, which PostgreSQL runs as, can reach neither {places.data_dir} nor {base}; "
+            f"set --data-dir to a place it can pass through (such as /srv/majordomo), or set MAJORDOMO_DATABASE_URL"
         )
     _write_private(home / "belongs_to", f"{places.data_dir}\n")
     _write_private(places.postgres_dir / "home", f"{home}\n")
     return home
+
+
+def orphans(base: Path) -> list[Path]:
+    """Homes in ``base`` whose data directory is gone and whose server does not run."""
+    return [home for home in base.glob("postgres-*") if not _belongs_to_something(home) and not _in_use(home)]
+
+
+def _belongs_to_something(home: Path) -> bool:
+    try:
+        return Path((home / "belongs_to").read_text().rstrip("\n")).exists()
+    except OSError:
+        return True  # half made, or not ours to read
+
+
+def _in_use(home: Path) -> bool:
+    try:
+        handle = os.open(home / "server.lock", os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _sweep(base: Path) -> None:
+    """Remove what deleted temporary directories left. Only there: a disk that is not mounted looks deleted, too."""
+    for home in orphans(base):
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _temporary_folders() -> set[Path]:
+    return {Path(folder).resolve() for folder in (tempfile.gettempdir(), SHORT_BASE, "/var/tmp")}  # noqa: S108
 
 
 def hand_over(folder: Path, account: Account) -> None:
