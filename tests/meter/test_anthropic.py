@@ -331,6 +331,13 @@ def test_a_fallback_is_billed_at_the_model_that_served_and_the_declined_hop_not_
         assert reading.problems == ("declined_hop",)
 
 
+@pytest.mark.parametrize(("status", "problems"), [("redeemed", ("fallback_credit",)), ("not_applied", ())])
+def test_a_redeemed_fallback_credit_is_flagged(status: str, problems: tuple[str, ...]):
+    """The provider then bills otherwise than the counts say."""
+    reading = whole({"input_tokens": 1, "output_tokens": 1, "fallback_credit": {"status": {"type": status}}})
+    assert reading.problems == problems
+
+
 def test_iterations_that_do_not_add_up_are_flagged():
     """Billed is what is itemised."""
     reading = whole({"input_tokens": 100, "output_tokens": 10, "iterations": [entry("message", 90, 10)]})

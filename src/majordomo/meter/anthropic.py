@@ -11,7 +11,7 @@ import msgspec
 
 from majordomo.meter.anthropic_usage import read_usage
 from majordomo.meter.body import BodyReader, EventReader
-from majordomo.meter.decoding import ABSENT, decode, usage_object, usage_text
+from majordomo.meter.decoding import ABSENT, MALFORMED, decode, usage_object, usage_text
 from majordomo.meter.errors import member_error
 from majordomo.meter.estimate import complete_reading
 from majordomo.meter.overlay import overlay
@@ -80,7 +80,7 @@ class MessageStreamReader(EventReader):
     def _event(self, data: bytes) -> None:
         try:
             event = _EVENT.decode(data)
-        except Exception:
+        except MALFORMED:
             event = decode(_EVENT, data, self._problems) or _Event()
         delta = event.delta
         if event.type == "content_block_delta":

@@ -63,6 +63,10 @@ def read_usage(usage: Mapping[str, Any], reading: Reading, problems: list[str], 
     if searches:
         parts[0].counts[Bucket.WEB_SEARCH] = searches
     reading.parts = tuple(parts)
+    if usage.get("fallback_credit"):
+        status = table(table(usage, "fallback_credit", problems), "status", problems)
+        if status.get("type") == "redeemed":
+            note(problems, "fallback_credit")  # billed as if the conversation had been on this model all along
 
     reading.input_tokens = said
     reading.output_tokens = written

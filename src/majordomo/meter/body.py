@@ -140,9 +140,14 @@ class EventReader(ReaderBase):
         super().__init__(limit)
         self._events = Events(limit)
 
-    def _take(self, data: bytes) -> None:
-        for event in self._events.feed(data):
-            self._event(event)
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the stream."""
+        try:
+            for event in self._events.feed(data):
+                self._event(event)
+        except Exception:  # as in ReaderBase
+            note(self._problems, "reader_failed")
+            self._text += len(data)
 
     def _conclude(self, facts: RequestFacts, complete: bool) -> Reading:
         rest = self._events.rest()

@@ -5,12 +5,12 @@ chunk, or inside ``choices[0]``, or in ``x_groq``; it is cumulative wherever it 
 stands. Text only counts until the provider has accounted for it.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from majordomo.meter.body import BodyReader, EventReader
-from majordomo.meter.decoding import ABSENT, NOT_WHOLE, decode
+from majordomo.meter.decoding import ABSENT, MALFORMED, NOT_WHOLE, decode
 from majordomo.meter.errors import member_error
 from majordomo.meter.estimate import complete_reading
 from majordomo.meter.openai_usage import TokenUsage, read_usage, token_usage
@@ -31,10 +31,10 @@ class _Choice(msgspec.Struct, gc=False):
     finish_reason: str | None = None
     delta: _Delta | None = None
     text: str | None = None
-    usage: msgspec.Raw = ABSENT
+    usage: dict[str, Any] | None = None
 
 
-class _WholeChoice(msgspec.Struct, gc=False):
+class _RawChoice(msgspec.Struct, gc=False):
     finish_reason: str | None = None
     usage: msgspec.Raw = ABSENT
 
@@ -44,29 +44,31 @@ class _Groq(msgspec.Struct, gc=False):
 
 
 class _Reply(msgspec.Struct, gc=False):
-    """A whole completion."""
+    """A whole completion; or a chunk of it, as far as it tells usage."""
 
     model: str | None = None
     service_tier: str | None = None
-    choices: list[_WholeChoice] | None = None
+    choices: list[_RawChoice] | None = None
     usage: msgspec.Raw = ABSENT
     error: msgspec.Raw = ABSENT
     x_groq: _Groq | None = None
 
 
 class _Chunk(msgspec.Struct, gc=False):
-    """A piece of a completion."""
+    """A piece of a completion. Its usage, mostly null, is only looked for: ``_Reply`` reads it."""
 
     model: str | None = None
     service_tier: str | None = None
     choices: list[_Choice] | None = None
-    usage: msgspec.Raw = ABSENT
+    usage: dict[str, Any] | None = None
     error: msgspec.Raw = ABSENT
-    x_groq: _Groq | None = None
+    x_groq: dict[str, Any] | None = None
 
 
 _REPLY: Final = msgspec.json.Decoder(_Reply)
 _CHUNK: Final = msgspec.json.Decoder(_Chunk)
+
+_NOTHING: Final = _Chunk()
 
 #: Bytes of a streamed tool call that are frame around its arguments: ``[{"index":0,"function":{"arguments":""}}]``.
 _CALL_FRAME: Final = 46
@@ -80,9 +82,10 @@ class ChatReader(BodyReader):
     def _read(self, body: bytes, facts: RequestFacts) -> Reading:
         problems = self._problems
         reading = Reading()
-        reply = decode(_REPLY, body, problems)
-        if reply is None:
-            return reading
+        try:
+            reply = _REPLY.decode(body)
+        except MALFORMED:
+            reply = decode(_REPLY, body, problems) or _Reply()
         reading.model = name(reply.model)
         reading.service_tier = name(reply.service_tier)
         if reply.choices:
@@ -114,30 +117,38 @@ class ChatStreamReader(EventReader):
     def _event(self, data: bytes) -> None:
         try:
             chunk = _CHUNK.decode(data)
-        except Exception:
+        except MALFORMED:
             if data.strip() == b"[DONE]":
                 self._done = True
                 return
-            chunk = decode(_CHUNK, data, self._problems) or _Chunk()
-        choices = chunk.choices
-        if choices:
-            for choice in choices:
-                size = _text_size(choice)
-                if size:
-                    self._text += size
-                    self._stale = True
-                if choice.finish_reason is not None:
-                    self._stop_reason = name(choice.finish_reason) or self._stop_reason
+            chunk = decode(_CHUNK, data, self._problems) or _NOTHING
+        told = chunk.usage is not None or chunk.x_groq is not None
+        for choice in chunk.choices or ():
+            delta = choice.delta
+            if delta is not None and (text := delta.content):
+                self._text += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+                self._stale = True
+            elif size := _other_text(choice):
+                self._text += size
+                self._stale = True
+            if choice.finish_reason is not None:
+                self._stop_reason = name(choice.finish_reason) or self._stop_reason
+            if choice.usage is not None:
+                told = True
         if self._model is None:
             self._model = name(chunk.model)
             self._tier = name(chunk.service_tier)
-        usage = _usage(chunk, self._problems)
-        if usage is not None:
-            self._account(usage, chunk)
+        if told:
+            self._account(data)
         if chunk.error is not ABSENT:
             self._error = member_error(chunk.error) or self._error
 
-    def _account(self, usage: tuple[TokenUsage, bytes], chunk: _Chunk) -> None:
+    def _account(self, data: bytes) -> None:
+        """Take the usage of a chunk."""
+        chunk = decode(_REPLY, data, self._problems)
+        usage = _usage(chunk, self._problems) if chunk is not None else None
+        if chunk is None or usage is None:
+            return
         self._usage = usage
         self._model = name(chunk.model) or self._model
         self._tier = name(chunk.service_tier) or self._tier
@@ -168,29 +179,23 @@ class ChatStreamReader(EventReader):
         return reading
 
 
-def _text_size(choice: _Choice) -> int:
-    """Bytes of output in one choice of a chunk."""
+def _other_text(choice: _Choice) -> int:
+    """Bytes of output in one choice of a chunk, other than content."""
     delta = choice.delta
     if delta is None:
-        return _size(choice.text) if choice.text else 0
-    size = _size(delta.content) if delta.content else 0
-    if delta.reasoning_content:
-        size += _size(delta.reasoning_content)
-    elif delta.reasoning:
-        size += _size(delta.reasoning)
-    if delta.refusal:
-        size += _size(delta.refusal)
+        return _size(choice.text)
+    size = _size(delta.reasoning_content or delta.reasoning) + _size(delta.refusal)
     for call in (delta.tool_calls, delta.function_call):
         if call is not ABSENT and (frame := len(bytes(call))) > len(b"null"):
             size += max(frame - _CALL_FRAME, 1)
     return size
 
 
-def _size(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+def _size(text: str | None) -> int:
+    return len(text.encode("utf-8", "replace")) if text else 0
 
 
-def _usage(reply: _Reply | _Chunk, problems: list[str]) -> tuple[TokenUsage, bytes] | None:
+def _usage(reply: _Reply, problems: list[str]) -> tuple[TokenUsage, bytes] | None:
     """The usage of a reply or chunk, wherever its provider puts it."""
     if reply.usage is not ABSENT and (usage := token_usage(reply.usage, problems)) is not None:
         return usage

@@ -98,7 +98,15 @@ def read_usage(usage: TokenUsage, reading: Reading, problems: list[str]) -> None
 
     counts: dict[Bucket, int] = {}
     if prompt is not None:
-        _divide_prompt(usage, prompt, details, counts, reading, problems)
+        cached = details.cached_tokens
+        if cached is not None and cached <= prompt and not details.audio_tokens and details.cache_write_tokens is None:
+            reading.cached_tokens = cached  # what nearly every usage looks like
+            if cached:
+                counts[_CACHE_READ] = cached
+            if cached < prompt:
+                counts[_INPUT] = prompt - cached
+        else:
+            _divide_prompt(usage, prompt, details, counts, reading, problems)
     if completion:
         audio = out_details.audio_tokens
         if audio:

@@ -55,7 +55,8 @@ def reader_for(api: Api, *, status: int, content_type: str, content_encoding: st
     ``content_type`` and ``content_encoding`` are the reply's headers, empty where missing. ``limit``: most bytes of a
     body, or of one event of a stream, that are kept. A status of 400 and above gets a reader of errors.
     """
-    make = _makers(api, content_type[:_TYPE_LIMIT]) if status < 400 else ErrorReader
+    kind = content_type if len(content_type) <= _TYPE_LIMIT else ""
+    make = _makers(api, kind) if status < 400 else ErrorReader
     if make is None or status in (204, 304):
         return FreeReader()
     reader = make(limit)

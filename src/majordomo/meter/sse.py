@@ -14,7 +14,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 class Lines:
     """Cuts bytes into lines, however they arrive. Keeps at most ``limit`` bytes of a line that has not ended."""
 
-    __slots__ = ("_after_cr", "_at_start", "_limit", "_pieces", "_size", "_too_long", "dropped")
+    __slots__ = ("_after_cr", "_at_start", "_limit", "_pieces", "_size", "_too_long", "between", "dropped")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -23,6 +23,7 @@ class Lines:
         self._too_long = False
         self._after_cr = False  # the last byte was CR: a LF that follows belongs to it
         self._at_start = True
+        self.between = False  # all that came so far ended with a line feed: nothing hangs over
         self.dropped = 0  # bytes of lines that were too long
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -48,17 +49,8 @@ class Lines:
                 lines[0] = lines[0][3:]
         if tail:
             self._keep(tail)
+        self.between = last == 10
         return lines
-
-    def between(self, data: bytes) -> bool:
-        """Whether ``data`` is just one whole line and a blank one, and stands alone: what most providers send."""
-        return (
-            not self._pieces
-            and data.find(b"\n") == len(data) - 2
-            and data.endswith(b"\n\n")
-            and b"\r" not in data
-            and not (self._after_cr or self._too_long or self._at_start)
-        )
 
     def rest(self) -> bytes:
         """The last line, which no line end closed."""
@@ -102,11 +94,22 @@ class Events:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The data of every event that ended within ``data``."""
-        if self._data is None and data.startswith(b"data:") and self._lines.between(data):
-            return [data[5:-2]]
+        if self._lines.between and data.endswith(b"\n\n") and b"\r" not in data:
+            # whole lines, as most servers send them: no need to go through the state of a line
+            if self._data is None:
+                line_end, end = data.find(b"\n"), len(data) - 2
+                if data.startswith(b"data:"):
+                    if line_end == end:
+                        return [data[5:end]]
+                elif data.startswith(b"data:", line_end + 1) and data.find(b"\n", line_end + 1) == end:
+                    return [data[line_end + 6 : end]]
+            lines = data.split(b"\n")
+            lines.pop()
+        else:
+            lines = self._lines.feed(data)
         events = []
         first = self._data
-        for line in self._lines.feed(data):
+        for line in lines:
             if line.startswith(b"data:"):
                 if first is None:
                     first = line[5:]
