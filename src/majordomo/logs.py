@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import Any, Literal
+from typing import Any, Literal, TextIO, cast
 
 # structlog takes rich along where it is installed: a sixth of a second at each start, and tracebacks that show local
 # variables, keys among them. It does without if rich cannot be imported, so for that moment it cannot.
@@ -18,6 +18,16 @@ finally:
 Logger = Any  # structlog's bound loggers answer to any level's name
 
 
+class _StandardError:
+    """Standard error as it is when a line is written: loggers are kept, and a stream may be replaced or closed."""
+
+    def write(self, text: str) -> None:
+        sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def set_up(level: str = "info", form: Literal["auto", "text", "json"] = "auto") -> None:
     """Send every log line of this process to standard error, as text for people or JSON for programs."""
     as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
@@ -29,7 +39,7 @@ def set_up(level: str = "info", form: Literal["auto", "text", "json"] = "auto") 
             structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _StandardError())),
         cache_logger_on_first_use=True,
     )
 

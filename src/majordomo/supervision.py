@@ -37,7 +37,7 @@ async def supervised(name: str, part: Callable[[], Awaitable[None]]) -> None:
 
 
 def _tell(name: str, fault: Exception, *, again: bool) -> None:
-    expected = isinstance(fault, (DatabaseError, asyncpg.PostgresError, *UNREACHABLE))
+    expected = isinstance(fault, (DatabaseError, asyncpg.PostgresError, asyncpg.InternalClientError, *UNREACHABLE))
     if not expected:
         _log.error("a part failed and is started again", name=name, exc_info=fault)
     elif not again:  # a database that is away is told once, not every few seconds

@@ -7,7 +7,7 @@ from pathlib import Path
 from majordomo.clock import SteadyClock, WallClock, steady, wall_us
 from majordomo.price.feed import FeedStatus, read_status
 from majordomo.price.pricer import Pricer
-from majordomo.record.database import UNREACHABLE, Connection, DatabaseError, connect
+from majordomo.record.database import Connection, connect
 from majordomo.record.dead_letter import SUFFIX, dead_letters
 from majordomo.record.stats import WriterStats
 from majordomo.report.front_desks import FrontDesk, read_front_desks
@@ -86,7 +86,7 @@ class Signs:
                 if self._connection is None:
                     self._connection = await connect(self._dsn, purpose="readiness", timeout=PROBE_TIMEOUT)
                 await self._connection.execute("SELECT 1")
-        except (DatabaseError, *UNREACHABLE):
+        except Exception:  # a driver cut off amid a statement fails in ways of its own
             await self.close()
             return await self._ask() if kept else False  # one connection may be cut without the server being away
         return True
