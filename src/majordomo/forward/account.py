@@ -62,34 +62,28 @@ class Account:
         """The request's id as callers and SQL see it."""
         return uuid_text(self.id)
 
-    def open(self, key: Key) -> None:
-        """Write the opening; from here on the request has a row, whatever happens.
-
-        Raises:
-            JournalFull: the disk refuses.
-        """
+    def opening(self, key: Key) -> Opening:
+        """What the journal is told before the request leaves; from then on it has a row, whatever happens."""
         plan = self._plan
         labels = plan.labels
-        self._books.journal.append_opening(
-            Opening(
-                id=self.id,
-                requested_at=self._requested_at,
-                api_key_id=key.id,
-                org_id=key.org_id,
-                provider=plan.provider.name if plan.provider is not None else "",
-                api=plan.api.value,
-                method=plan.method_text,
-                path=plan.path_text,
-                provider_key_hash=labels.provider_key_hash,
-                provider_key_alias=labels.provider_key_alias,
-                metadata=plan.metadata.values,
-                client=labels.client,
-                claude_session=labels.claude_session,
-                claude_session_name=labels.claude_session_name,
-                trace_id=labels.trace_id,
-                span_path=labels.span_path,
-                span_name=labels.span_name,
-            )
+        return Opening(
+            id=self.id,
+            requested_at=self._requested_at,
+            api_key_id=key.id,
+            org_id=key.org_id,
+            provider=plan.provider.name if plan.provider is not None else "",
+            api=plan.api.value,
+            method=plan.method_text,
+            path=plan.path_text,
+            provider_key_hash=labels.provider_key_hash,
+            provider_key_alias=labels.provider_key_alias,
+            metadata=plan.metadata.values,
+            client=labels.client,
+            claude_session=labels.claude_session,
+            claude_session_name=labels.claude_session_name,
+            trace_id=labels.trace_id,
+            span_path=labels.span_path,
+            span_name=labels.span_name,
         )
 
     # -- the request ----------------------------------------------------------------------------------------------
@@ -157,9 +151,17 @@ class Account:
     # -- the end --------------------------------------------------------------------------------------------------
 
     def end(self, outcome: Outcome, *, complete: bool, drained: bool = False, refusal: Refusal | None = None) -> None:
-        """Write the close. ``complete``: the reply came to its end; ``drained``: the caller was gone by then."""
-        if self.ended:
-            return
+        """Write the close of a request that did not run its course."""
+        if not self.ended:
+            self._books.close((self.close(outcome, complete=complete, drained=drained, refusal=refusal),))
+
+    def close(
+        self, outcome: Outcome, *, complete: bool, drained: bool = False, refusal: Refusal | None = None
+    ) -> Close:
+        """What the journal is told at the end.
+
+        ``complete``: the reply came to its end; ``drained``: the caller was gone by then.
+        """
         self.ended = True
         ended_at, ended = wall_us(), steady()
         facts = self.facts()
@@ -171,37 +173,35 @@ class Account:
             reading.error_type, reading.error_message = refusal.code, refusal.message
         bill = self._bill(reading, facts)
         first = self._first_byte
-        self._books.close(
-            Close(
-                id=self.id,
-                outcome=outcome,
-                status_code=self.status,
-                responded_at=ended_at,
-                response_time_ms=round((ended - self._started) * 1000),
-                time_to_first_byte_ms=None if first is None else round((first - self._started) * 1000),
-                streamed=self._streamed,
-                requested_model=facts.model,
-                model=reading.model or facts.model,
-                usage_state=reading.state,
-                usage=reading.usage,
-                input_tokens=reading.input_tokens,
-                output_tokens=reading.output_tokens,
-                cached_tokens=reading.cached_tokens,
-                cache_creation_tokens=reading.cache_creation_tokens,
-                cache_creation_5m_tokens=reading.cache_creation_5m_tokens,
-                cache_creation_1h_tokens=reading.cache_creation_1h_tokens,
-                reasoning_tokens=reading.reasoning_tokens,
-                prompt_tokens=reading.prompt_tokens,
-                service_tier=reading.service_tier,
-                parts=reading.parts,
-                speed=reading.speed,
-                geo=reading.geo,
-                batch=reading.batch,
-                bill=bill,
-                error_type=reading.error_type,
-                error_message=reading.error_message,
-                problems=reading.problems + facts.problems,
-            )
+        return Close(
+            id=self.id,
+            outcome=outcome,
+            status_code=self.status,
+            responded_at=ended_at,
+            response_time_ms=round((ended - self._started) * 1000),
+            time_to_first_byte_ms=None if first is None else round((first - self._started) * 1000),
+            streamed=self._streamed,
+            requested_model=facts.model,
+            model=reading.model or facts.model,
+            usage_state=reading.state,
+            usage=reading.usage,
+            input_tokens=reading.input_tokens,
+            output_tokens=reading.output_tokens,
+            cached_tokens=reading.cached_tokens,
+            cache_creation_tokens=reading.cache_creation_tokens,
+            cache_creation_5m_tokens=reading.cache_creation_5m_tokens,
+            cache_creation_1h_tokens=reading.cache_creation_1h_tokens,
+            reasoning_tokens=reading.reasoning_tokens,
+            prompt_tokens=reading.prompt_tokens,
+            service_tier=reading.service_tier,
+            parts=reading.parts,
+            speed=reading.speed,
+            geo=reading.geo,
+            batch=reading.batch,
+            bill=bill,
+            error_type=reading.error_type,
+            error_message=reading.error_message,
+            problems=reading.problems + facts.problems,
         )
 
     def _reading(self, facts: RequestFacts, outcome: Outcome, complete: bool) -> Reading:

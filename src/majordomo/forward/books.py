@@ -1,5 +1,6 @@
 """What the accounts of one front desk share: journal, pricer, ids and counters."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -46,12 +47,12 @@ class Books:
         self.counters = Counters()
         self.max_reading_bytes = max_reading_bytes
 
-    def close(self, close: Close) -> None:
-        """Journal a close. While the disk is full the journal keeps it in memory, within bounds."""
+    def close(self, closes: Sequence[Close]) -> None:
+        """Journal how requests ended. While the disk is full the journal keeps it in memory, within bounds."""
         try:
-            self.journal.append_close(close)
+            self.journal.append_closes(closes)
         except JournalFull:
-            self.counters.closes_given_up += 1
+            self.counters.closes_given_up += len(closes)
 
     def settle(self) -> None:
         """Write what a full disk refused before; called every second, cheap when nothing is owed."""

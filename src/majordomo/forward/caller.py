@@ -47,6 +47,7 @@ class Caller(asyncio.Protocol):
         "_desk",
         "_exchange",
         "_fault",
+        "_full",
         "_head_bytes",
         "_head_done",
         "_head_since",
@@ -54,6 +55,7 @@ class Caller(asyncio.Protocol):
         "_heads_begun",
         "_holds",
         "_linger_since",
+        "_open_bytes",
         "_parser",
         "_request",
         "_seen_at",
@@ -71,12 +73,14 @@ class Caller(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
         self._head_done = True
+        self._open_bytes = 0  # that have come since the parser last called back a body
         self._head_since: float | None = None  # when a request began to arrive that is not yet complete
         self._heads_begun = 0  # in the piece of data being parsed
         self._exchange: Exchange | None = None
         self._waiting: deque[Request] = deque()  # sent ahead
         self._holds = 0
         self._fault: Refusal | None = None
+        self._full = False  # it takes no more for now
         self._closing = False
         self._linger_since: float | None = None
         self._seen_at = desk.tick
@@ -99,7 +103,7 @@ class Caller(asyncio.Protocol):
             return
         desk = self._desk
         self._seen_at = desk.tick
-        if self._exchange is None and self._head_since is None and self._fault is None:
+        if self._exchange is None and self._head_since is None and self._fault is None and not self._full:
             known = desk.memo.find(data)
             if known is not None:
                 self._take_whole(*known)
@@ -124,25 +128,45 @@ class Caller(asyncio.Protocol):
 
     def _parse(self, data: bytes) -> None:
         desk = self._desk
-        head_was_open = not self._head_done
+        before = self._request  # the one that this data may carry on
+        body_before = before.body_bytes if before is not None else 0
+        fresh = self._head_since is None
         self._heads_begun = 0
-        if self._head_since is None:
+        if fresh:
             self._head_since = desk.tick
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # The request itself is whole and is served over HTTP/1.1; what follows is not ours to read.
-            if self._request is not None:
-                self._request.keep_alive = False
+            self._feed(data)
         except httptools.HttpParserError as error:
             if self._fault is None:
+                if isinstance(error, httptools.HttpParserCallbackError):
+                    raise  # a fault of ours, not of the caller's: the event loop logs it and closes
                 self._fault = why.malformed(str(error) or "not HTTP/1.1")
             self._drop_broken_request()
-        if head_was_open and not self._head_done and self._fault is None:
-            self._head_bytes += len(data)  # a single header that never ends is only seen here
-            if self._head_bytes > desk.max_header_bytes:
-                self._fault = why.head_too_large(desk.max_header_bytes)
+        if self._head_since is not None and self._fault is None:
+            request = self._request
+            if not self._heads_begun:
+                # A header or trailer that never ends is called back never: bytes that brought no body are counted.
+                quiet = request is before and (request is None or request.body_bytes == body_before)
+                self._open_bytes = self._open_bytes + len(data) if quiet else 0
+            else:
+                self._open_bytes = len(data) if fresh and request is None and self._heads_begun == 1 else 0
+            if self._open_bytes > desk.max_header_bytes:
+                self._fault = why.head_too_large(desk.max_header_bytes, "bytes")
                 self._drop_broken_request()
+
+    def _feed(self, data: bytes) -> None:
+        while True:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as asked:
+                # The parser would leave the body to another protocol. None is spoken here: the request is served as
+                # if it had not asked, and another parser reads on where this one stopped.
+                request = self._request
+                assert request is not None
+                again = _Unasked(self)
+                self._parser = httptools.HttpRequestParser(again)
+                data = request.plan.head.framing() + data[asked.args[0] :]
 
     def eof_received(self) -> bool:
         return False
@@ -156,12 +180,16 @@ class Caller(asyncio.Protocol):
             exchange.caller_gone()
 
     def pause_writing(self) -> None:
+        self._full = True
         if self._exchange is not None:
             self._exchange.caller_full()
 
     def resume_writing(self) -> None:
+        self._full = False
         if self._exchange is not None:
             self._exchange.caller_ready()
+        elif self._waiting or self._fault is not None:
+            self._next()
 
     # -- httptools' callbacks -------------------------------------------------------------------------------------
 
@@ -171,6 +199,7 @@ class Caller(asyncio.Protocol):
         self._headers = []
         self._head_bytes = 0
         self._head_done = False
+        self._head_since = self._desk.tick  # also behind a whole request in the same data
         self._heads_begun += 1
         if len(self._waiting) >= self._desk.max_pipelined:
             self._stop(why.malformed(f"more than {self._desk.max_pipelined} requests sent ahead"))
@@ -185,13 +214,13 @@ class Caller(asyncio.Protocol):
             return  # trailers go no further than this hop
         headers = self._headers
         if len(headers) >= self._desk.max_headers:
-            self._stop(why.head_too_large(self._desk.max_headers))
+            self._stop(why.head_too_large(self._desk.max_headers, "lines"))
         headers.append((name, value))
 
     def _count_head(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > self._desk.max_header_bytes:
-            self._stop(why.head_too_large(self._desk.max_header_bytes))
+            self._stop(why.head_too_large(self._desk.max_header_bytes, "bytes"))
 
     def on_headers_complete(self) -> None:
         parser = self._parser
@@ -220,6 +249,8 @@ class Caller(asyncio.Protocol):
     def on_message_complete(self) -> None:
         request = self._request
         assert request is not None
+        if self._parser.should_upgrade():
+            return  # its body has not been read: see _feed
         request.complete = True
         self._head_since = None
         if self._exchange is not None and self._exchange.request is request:
@@ -243,11 +274,12 @@ class Caller(asyncio.Protocol):
             self._waiting.pop()
 
     def _advance(self) -> None:
-        while self._exchange is None and self._waiting and not self._closing:
+        # Who does not read answers gets no further ones: they would pile up here.
+        while self._exchange is None and self._waiting and not self._closing and not self._full:
             request = self._waiting.popleft()
             exchange = self._exchange = Exchange(self._desk, self, request)
             exchange.start()
-        if self._fault is not None and self._exchange is None and not self._closing:
+        if self._fault is not None and self._exchange is None and not self._waiting and not self._closing:
             self._answer_fault(self._fault)
         elif self._waiting or self._fault is not None:
             self._hold(_PIPELINE)
@@ -342,6 +374,7 @@ class Caller(asyncio.Protocol):
     def cut(self) -> None:
         """End the connection in the middle of a reply, after what was written has gone out."""
         self._exchange = None
+        self._seen_at = self._desk.tick
         self._closing = True
         self._transport.close()
 
@@ -394,10 +427,15 @@ class Caller(asyncio.Protocol):
                 self._transport.abort()
         elif self._exchange is not None:
             self._exchange.check(now)
+        elif self._closing:
+            if now - self._seen_at > self._desk.caller_stall_timeout:
+                self._transport.abort()  # it never took what was left to say
         elif self._head_since is not None:
-            if now - self._head_since > self._desk.header_timeout and not self._closing:
+            if now - self._head_since > self._desk.header_timeout:
                 self._answer_fault(why.BODY_STALLED)
         elif now - self._seen_at > self._desk.keepalive_timeout:
+            self._closing = True
+            self._seen_at = now
             self._transport.close()
 
     def stop_when_idle(self) -> None:
@@ -418,6 +456,33 @@ class Caller(asyncio.Protocol):
         elif not self._closing:
             self._closing = True
             self._transport.close()
+
+
+class _Unasked:
+    """Callbacks of the parser that follows a request to upgrade: the head it is fed for the framing is not news."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._again = True
+        self.on_body = caller.on_body
+        self.on_message_complete = caller.on_message_complete
+
+    def on_message_begin(self) -> None:
+        if not self._again:
+            self._caller.on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if not self._again:
+            self._caller.on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._again:
+            self._caller.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if not self._again:
+            self._caller.on_headers_complete()
+        self._again = False
 
 
 def _lines(headers: Mapping[str, str]) -> str:

@@ -17,6 +17,7 @@ from majordomo.forward.plan import PlanMemo, Planner
 from majordomo.forward.pool import Pool
 from majordomo.forward.providers import Origin, Provider
 from majordomo.forward.routes import Routes
+from majordomo.forward.tick import Tick
 
 if TYPE_CHECKING:
     from majordomo.forward.caller import Caller
@@ -89,6 +90,7 @@ class Desk:
         )
         self.planner = Planner(routes, self.back_office, limits, inject_stream_usage=settings.inject_stream_usage)
         self.memo = PlanMemo()
+        self.together = Tick(self.loop, books)
         self.callers: set[Caller] = set()
         self.detached: set[Exchange] = set()  # their callers have gone, their replies are read on
         self.tick = steady()  # the coarse clock, moved by the sweep

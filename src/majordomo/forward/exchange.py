@@ -3,7 +3,7 @@
 The exchange sits between a caller's connection and a provider's and never waits: each method is called when something
 has happened on one side and does what follows on the other. Its phases, in order:
 
-    admit (the key may have to be looked up) -> hold (only where the body may have to be changed) -> connect
+    admit (the key may have to be looked up) -> open -> hold (only where the body may have to be changed) -> connect
     -> send -> reply -> done, or drain (the caller has gone, the provider is read on for its usage)
 """
 
@@ -21,7 +21,7 @@ from majordomo.forward.providers import Provider
 from majordomo.forward.reply_head import ReplyHead, read_reply_head
 from majordomo.forward.request import Request
 from majordomo.forward.upstream import Upstream
-from majordomo.record.frames import Outcome
+from majordomo.record.frames import Close, Opening, Outcome
 from majordomo.record.journal import JournalFull
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Exchange:
 
     __slots__ = (
         "_chunked_reply",
+        "_concluding",
         "_desk",
         "_drained_bytes",
         "_forwarding",
@@ -50,6 +51,8 @@ class Exchange:
         "_hangup",
         "_held",
         "_injected",
+        "_key",
+        "_last_piece",
         "_plan",
         "_replying",
         "_stalled_at",
@@ -73,6 +76,7 @@ class Exchange:
         self.done = False
         self.no_reply_body = request.plan.method == b"HEAD"
         self._hangup = desk.on_hangup
+        self._key: Key | None = None
         self._upstream: Upstream | None = None
         self._task: asyncio.Task[None] | None = None
         self._forwarding = False  # admitted
@@ -81,6 +85,8 @@ class Exchange:
         self._withheld: UsageWithheld | None = None
         self._replying = False
         self._chunked_reply = False
+        self._concluding = False  # the reply is complete; the tick sends it
+        self._last_piece = b""
         self._touched = desk.tick  # when either side last moved, on the desk's coarse clock
         self._stalled_at: float | None = None  # since when the caller takes nothing
         self._gone_at: float | None = None  # since when the caller has gone
@@ -99,9 +105,9 @@ class Exchange:
         if isinstance(key_hash, Refusal):
             self._refuse(key_hash)
             return
-        key = desk.ring.get(key_hash)
+        self._key = key = desk.ring.get(key_hash)
         if key is not None:
-            self._admit(key)
+            desk.together.admit(self)
         elif desk.ring.fresh:
             self._task = desk.loop.create_task(self._look_up(key_hash))
         else:
@@ -118,32 +124,42 @@ class Exchange:
         if key is None:
             self._refuse(why.KEY_UNKNOWN)
         else:
-            self._admit(key)
+            self._key = key
+            self._desk.together.admit(self)
 
-    def _admit(self, key: Key) -> None:
-        desk, plan = self._desk, self._plan
+    def opening(self) -> Opening | None:
+        """The opening of a request whose key is good; None if it was refused or its caller has gone."""
+        if self.done:
+            return None
+        desk, plan, key = self._desk, self._plan, self._key
+        assert key is not None
         if not key.active:
             self._refuse(why.KEY_REVOKED)
-            return
+            return None
         if key.on_hangup is not None:
             self._hangup = key.on_hangup
         if plan.metadata.dropped:
             desk.books.counters.metadata_dropped += plan.metadata.dropped
-        account = Account(desk.books, plan)
-        try:
-            account.open(key)
-        except JournalFull:
-            if desk.refuse_when_full:
-                self._refuse(why.JOURNAL_FULL)
-                return
-            desk.books.counters.unrecorded += 1
+        self.account = Account(desk.books, plan)
+        return self.account.opening(key)
+
+    def go_unrecorded(self) -> None:
+        """The disk did not take the opening: go on without books, or not at all, as the setting says."""
+        self.account = None
+        if self._desk.refuse_when_full:
+            self._refuse(why.JOURNAL_FULL)
         else:
-            self.account = account
+            self._desk.books.counters.unrecorded += 1
+            self.go()
+
+    def go(self) -> None:
+        """The opening is on record: forward the request, or refuse it with a row of its own."""
+        desk, plan = self._desk, self._plan
         if plan.refusal is not None:
             self._refuse(plan.refusal)
         elif desk.stopping:
             self._refuse(why.STOPPING)
-        elif self._length() > desk.max_body_bytes:
+        elif max(self._length(), self.request.body_bytes) > desk.max_body_bytes:
             self._refuse(why.body_too_large(desk.max_body_bytes))
         else:
             self._forward()
@@ -161,6 +177,8 @@ class Exchange:
             if self._plan.holds_body:
                 self._held = True
                 request.pending.clear()
+                if self.caller is not None:
+                    self.caller.release_waiting()  # a key that was looked up may have held the body back
         if not self._held or request.complete:
             self._connect()
 
@@ -258,10 +276,11 @@ class Exchange:
 
     def body(self, piece: bytes) -> None:
         """A piece of the request's body has come."""
-        if self.done:
+        if self.done or self._concluding:
             return
         self._touched = self._desk.tick
         if self.request.body_bytes > self._desk.max_body_bytes:
+            self._open_now()
             self._refuse(why.body_too_large(self._desk.max_body_bytes), close=True)
             return
         if self.account is not None and self._forwarding:
@@ -292,23 +311,78 @@ class Exchange:
             self.caller.write(read_reply_head(upstream.raw_head).block + b"\r\n\r\n")
 
     def reply(self, upstream: Upstream) -> None:
-        """Relay what has come of the reply, then read a copy of it."""
+        """Relay what has come of the reply, then read a copy of it. Its end is dealt with at the end of the tick."""
+        if self._concluding or self.done:
+            return
+        if upstream.complete:
+            self._concluding = True
+            self._desk.together.finish(self)
+            return
         self._touched = self._desk.tick
-        out: list[bytes] = []
-        if not self._replying:
-            self._replying = True
-            out.append(self._begin_reply(upstream))
+        out = self._take_reply(upstream)
         body = upstream.take_body()
+        self._frame(out, body if self._withheld is None else self._withheld.feed(body))
         if self.caller is not None:
-            self._relay(out, body, upstream.complete)
-        account = self.account
+            self.caller.write(b"".join(out))
         if body:
-            if account is not None:
-                account.saw(body)
+            if self.account is not None:
+                self.account.saw(body)
             if self.caller is None:
-                self._count_drained(len(body), upstream)
-        if upstream.complete and not self.done:
-            self._finish(upstream)
+                self._count_drained(len(body))
+
+    def conclude(self) -> Close | None:
+        """The reply is complete: make its last piece ready, and the close of its books."""
+        upstream, account = self._upstream, self.account
+        assert upstream is not None
+        out = self._take_reply(upstream)
+        body = upstream.take_body()
+        self._frame(out, body if self._withheld is None else self._withheld.feed(body) + self._withheld.finish())
+        if self._chunked_reply:
+            out.append(b"0\r\n\r\n")
+        self._last_piece = b"".join(out)
+        if account is None:
+            return None
+        if body:
+            account.saw(body)
+        gone = self.caller is None
+        return account.close(Outcome.CLIENT_CLOSED if gone else Outcome.COMPLETED, complete=True, drained=gone)
+
+    def finish(self) -> None:
+        """The close is on record: send the last piece, and let both sides go on."""
+        upstream = self._upstream
+        assert upstream is not None
+        self.done = True
+        self._upstream = None
+        if self._stalled_at is not None:
+            upstream.transport.resume_reading()
+        if self.request.complete and not self._backlog(upstream):
+            upstream.release()
+        else:
+            upstream.drop()  # it answered before it had read the request: neither side can be reused
+        if self.caller is not None:
+            self.caller.write(self._last_piece)
+            self.caller.exchange_done(self.request)
+        else:
+            self._desk.detached.discard(self)
+            self._desk.books.counters.drained += 1
+
+    def _backlog(self, upstream: Upstream) -> bool:
+        """True while part of a long body has not gone out."""
+        return self.request.body_bytes > _SMALL_BODY and upstream.transport.get_write_buffer_size() > 0
+
+    def _take_reply(self, upstream: Upstream) -> list[bytes]:
+        """The start of what goes to the caller: the reply's head if it has not gone yet."""
+        if self._replying:
+            return []
+        self._replying = True
+        return [self._begin_reply(upstream)]
+
+    def _frame(self, out: list[bytes], body: bytes) -> None:
+        """Add a piece of the reply's body as the caller is to get it."""
+        if body and self._chunked_reply:
+            out += (b"%x\r\n" % len(body), body, b"\r\n")
+        elif body:
+            out.append(body)
 
     def _begin_reply(self, upstream: Upstream) -> bytes:
         head = read_reply_head(upstream.raw_head)
@@ -340,44 +414,11 @@ class Exchange:
         lines.append(b"\r\n")
         return b"\r\n".join(lines)
 
-    def _relay(self, out: list[bytes], body: bytes, complete: bool) -> None:
-        if self._withheld is not None:
-            body_out = self._withheld.feed(body)
-            if complete:
-                body_out += self._withheld.finish()
-        else:
-            body_out = body
-        if body_out:
-            if self._chunked_reply:
-                out += (b"%x\r\n" % len(body_out), body_out, b"\r\n")
-            else:
-                out.append(body_out)
-        if complete and self._chunked_reply:
-            out.append(b"0\r\n\r\n")
-        if out and self.caller is not None:
-            self.caller.write(b"".join(out) if len(out) > 1 else out[0])
-
-    def _finish(self, upstream: Upstream) -> None:
-        self.done = True
-        gone = self.caller is None
-        if self.account is not None:
-            outcome = Outcome.CLIENT_CLOSED if gone else Outcome.COMPLETED
-            self.account.end(outcome, complete=True, drained=gone)
-        if self.request.complete:
-            upstream.release()
-        else:
-            upstream.drop()  # it answered before it had read the request: neither side can be reused
-        if self.caller is not None:
-            self.caller.exchange_done(self.request)
-        else:
-            self._desk.detached.discard(self)
-            self._desk.books.counters.drained += 1
-
     # -- when things go wrong -------------------------------------------------------------------------------------
 
     def upstream_lost(self, upstream: Upstream, reason: str) -> None:
         """The provider's connection broke before its reply was complete."""
-        if self.done:
+        if self.done or self._concluding:
             return
         self._upstream = None
         if self.caller is None:
@@ -410,6 +451,8 @@ class Exchange:
         if self.done:
             return
         self.caller = None
+        if self._concluding:
+            return
         upstream, desk = self._upstream, self._desk
         may_drain = (
             upstream is not None
@@ -429,9 +472,9 @@ class Exchange:
             self._stalled_at = None
             upstream.transport.resume_reading()
 
-    def _count_drained(self, size: int, upstream: Upstream) -> None:
+    def _count_drained(self, size: int) -> None:
         self._drained_bytes += size
-        if self._drained_bytes > self._desk.drain_max_bytes and not upstream.complete:
+        if self._drained_bytes > self._desk.drain_max_bytes:
             self._desk.books.counters.drain_cut += 1
             self._end_without_caller()
 
@@ -449,8 +492,13 @@ class Exchange:
             self._upstream = None
 
     def _refuse(self, refusal: Refusal, outcome: Outcome = Outcome.REFUSED, *, close: bool = False) -> None:
-        """Answer in the called API's own shape instead of the provider."""
-        if self.done:
+        """Answer in the called API's own shape instead of the provider; where its reply has begun, cut it off."""
+        if self.done or self._concluding:
+            return
+        if self._replying:
+            self._end(outcome)
+            if self.caller is not None:
+                self.caller.cut()
             return
         self._desk.books.counters.refused += 1
         self._end(outcome, refusal)
@@ -468,16 +516,24 @@ class Exchange:
 
     def refuse_malformed(self, refusal: Refusal) -> None:
         """The rest of the request is not well-formed."""
-        if self._replying:
-            self._end(Outcome.REFUSED)
-            if self.caller is not None:
-                self.caller.cut()
-        else:
-            self._refuse(refusal, close=True)
+        self._open_now()
+        self._refuse(refusal, close=True)
+
+    def _open_now(self) -> None:
+        """What is refused before its tick came has a row all the same, if its key is good."""
+        if self._forwarding or self.account is not None or self._key is None:
+            return
+        opening = self.opening()
+        if opening is None:
+            return
+        try:
+            self._desk.books.journal.append_openings((opening,))
+        except JournalFull:
+            self.account = None
 
     def stop(self) -> None:
         """The gateway's time to finish is over."""
-        if self.done:
+        if self.done or self._concluding:
             return
         caller = self.caller
         self._end(Outcome.GATEWAY_STOPPED)
@@ -513,7 +569,7 @@ class Exchange:
     def check(self, now: float) -> None:
         """End what has waited too long; called every second with the desk's coarse time (s)."""
         desk = self._desk
-        if self.done:
+        if self.done or self._concluding:
             return
         if self._gone_at is not None:
             if now - self._gone_at > desk.drain_max_seconds:
@@ -522,8 +578,8 @@ class Exchange:
         elif self._stalled_at is not None:
             if now - self._stalled_at > desk.caller_stall_timeout and self.caller is not None:
                 self.caller.abort()
-        elif not self.request.complete:
-            if now - self._touched > desk.body_timeout and not self._held_back():
+        elif not self.request.complete and not self._held_back():
+            if now - self._touched > desk.body_timeout:
                 self._refuse(why.BODY_STALLED, close=True)
         elif self._upstream is not None:
             self._check_provider(now - self._touched)

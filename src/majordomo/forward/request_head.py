@@ -70,6 +70,12 @@ class RequestHead:
         self.own: dict[bytes, bytes] = {}
         self.metadata: list[tuple[bytes, bytes]] = []
 
+    def framing(self) -> bytes:
+        """A head that says no more than how this request's body is framed."""
+        if self.chunked:
+            return b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        return b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (self.content_length or 0)
+
 
 def read_head(
     method: bytes, target: bytes, headers: list[tuple[bytes, bytes]], *, http_11: bool, keep_alive: bool
@@ -90,17 +96,17 @@ def read_head(
             if low.startswith(PREFIX):
                 own = low[len(PREFIX) :]
                 if own in OWN_NAMES:
-                    head.own[own] = value
+                    head.own[own] = value.strip()  # the parser leaves white space behind a value
                 else:
-                    head.metadata.append((own, value))
+                    head.metadata.append((own, value.strip()))
                 continue
         elif role == _LENGTH:
             head.content_length = int(value)
             head.content_length_line = len(lines)
         elif role == _TYPE:
-            head.content_type = value.decode("latin-1")
+            head.content_type = value.strip().decode("latin-1")
         elif role == _CREDENTIAL:
-            head.credentials[low] = value
+            head.credentials[low] = value.strip()
             head.anthropic_marks = head.anthropic_marks or low == b"x-api-key"
         elif role == _ANTHROPIC:
             head.anthropic_marks = True
@@ -112,7 +118,7 @@ def read_head(
             elif role == _CODING:
                 _require_chunked(value, head)
             elif role == _EXPECT:
-                head.expects_continue = value.lower() == b"100-continue"
+                head.expects_continue = http_11 and value.strip().lower() == b"100-continue"
             continue
         lines.append(b"%b: %b\r\n" % (name, value))
     if hosts > 1 or (hosts == 0 and http_11):

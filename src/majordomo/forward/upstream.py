@@ -167,6 +167,8 @@ class Upstream(asyncio.Protocol):
             if end < 0:
                 self._early = data
                 return
+            if not data.startswith(b"HTTP/1."):
+                raise httptools.HttpParserError("not HTTP/1")  # the parser would also take ICE, RTSP and empty lines
             self.raw_head = data[:end]
             if data[9:10] != b"1":
                 self._parser.feed_data(data)
@@ -223,7 +225,7 @@ class Upstream(asyncio.Protocol):
         self.status = self._parser.get_status_code()
         taker = self.taker
         if self.status < 200:
-            if taker is not None:
+            if taker is not None and self.status != 101:  # nobody asked for another protocol: the parser will object
                 taker.interim(self)
             return
         self.head_done = True
@@ -232,7 +234,9 @@ class Upstream(asyncio.Protocol):
             self.complete = True
 
     def on_body(self, body: bytes) -> None:
-        if not self.complete:
+        if self.complete:
+            self._stray = True
+        else:
             self.pieces.append(body)
 
     def on_message_complete(self) -> None:

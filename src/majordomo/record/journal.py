@@ -10,6 +10,7 @@ import fcntl
 import os
 import threading
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 from majordomo.ids import new_uuid
@@ -98,9 +99,17 @@ class Journal:
         Raises:
             JournalFull: it is not written; the request must not leave as if it were.
         """
+        self.append_openings((opening,))
+
+    def append_openings(self, openings: Sequence[Opening]) -> None:
+        """Write, in one piece, that these requests are about to leave.
+
+        Raises:
+            JournalFull: none of them is written.
+        """
         if self._owed:
             self.settle()
-        self._write(opening_frame(opening))
+        self._write(b"".join(map(opening_frame, openings)))
 
     def append_close(self, close: Close) -> None:
         """Write how a request ended. On a full disk it is kept in memory and written once there is space.
@@ -108,7 +117,15 @@ class Journal:
         Raises:
             JournalFull: the disk is full and so is that memory.
         """
-        frame = close_frame(close)
+        self.append_closes((close,))
+
+    def append_closes(self, closes: Sequence[Close]) -> None:
+        """Write, in one piece, how these requests ended; on a full disk as ``append_close``.
+
+        Raises:
+            JournalFull: the disk is full and so is that memory.
+        """
+        frame = b"".join(map(close_frame, closes))
         try:
             if self._owed:
                 self.settle()
