@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -65,9 +65,11 @@ def malformed(why: str) -> Refusal:
     return Refusal(400, "malformed_request", f"Malformed HTTP request: {why}.")
 
 
-def head_too_large(limit: int) -> Refusal:
-    """The header block is over ``limit`` (bytes or lines, whichever was passed)."""
-    return Refusal(431, "headers_too_large", f"The request's header block is over the gateway's limit of {limit}.")
+def head_too_large(limit: int, unit: Literal["bytes", "lines"]) -> Refusal:
+    """The header block is over ``limit``."""
+    return Refusal(
+        431, "headers_too_large", f"The request's header block is over the gateway's limit of {limit} {unit}."
+    )
 
 
 def body_too_large(limit_bytes: int) -> Refusal:
