@@ -120,9 +120,25 @@ def made_data_dir() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module")
+def data_dir(made_data_dir: Path) -> Iterator[Path]:
+    """A data directory with an embedded database, stopped. Its path has spaces and quotes.
+
+    The tests of a module share it, crash it, and leave it as sound as a crash leaves it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="mdm-", dir="/tmp"))
+    folder.chmod(0o711)
+    yield _copy(made_data_dir, folder)
+    shutil.rmtree(folder)
+
+
 @pytest.fixture
-def data_dir(made_data_dir: Path, short_tmp: Path) -> Path:
-    """A data directory of the test's own with an embedded database to break; the path has spaces and quotes."""
-    folder = short_tmp / 'it\'s "my" data'
-    subprocess.run(["cp", "-a", made_data_dir, folder], check=True)
+def own_data_dir(made_data_dir: Path, short_tmp: Path) -> Path:
+    """The same for one test alone, which changes what others rely on."""
+    return _copy(made_data_dir, short_tmp)
+
+
+def _copy(made: Path, into: Path) -> Path:
+    folder = into / 'it\'s "my" data'
+    subprocess.run(["cp", "-a", made, folder], check=True)
     return folder

@@ -33,12 +33,12 @@ def majordomo(*words: object, **settings: str) -> subprocess.CompletedProcess:
     )
 
 
-def test_the_gateway_serves_and_stops(data_dir, postgres_dsn):
+def test_the_gateway_serves_and_stops(tmp_path, postgres_dsn):
     """From the command to a /health that answers, and back."""
-    out = data_dir / "out.txt"
+    out = tmp_path / "out.txt"
     environment = {
         **os.environ,
-        "MAJORDOMO_DATA_DIR": str(data_dir),
+        "MAJORDOMO_DATA_DIR": str(tmp_path / "d"),
         "MAJORDOMO_DATABASE_URL": postgres_dsn,
         "MAJORDOMO_PRICE_FEED": "false",
     }

@@ -246,20 +246,20 @@ def test_a_server_is_started_from_the_main_thread_only(data_dir):
     assert len(caught) == 1
 
 
-def test_the_server_keeps_its_own_settings_file(data_dir):
+def test_the_server_keeps_its_own_settings_file(own_data_dir):
     """custom.conf is the owner's and is never overwritten."""
-    (Places(data_dir).postgres_dir / "custom.conf").write_text("work_mem = '17MB'\n")
-    (Places(data_dir).postgres_dir / "custom.conf").chmod(0o644)
-    with embedded.database_for(settings_for(data_dir), migrated=False) as dsn:
+    (Places(own_data_dir).postgres_dir / "custom.conf").write_text("work_mem = '17MB'\n")
+    (Places(own_data_dir).postgres_dir / "custom.conf").chmod(0o644)
+    with embedded.database_for(settings_for(own_data_dir), migrated=False) as dsn:
         assert value(dsn, "SHOW work_mem") == "17MB"
 
 
-def test_a_server_that_cannot_start_says_its_last_words(data_dir):
+def test_a_server_that_cannot_start_says_its_last_words(own_data_dir):
     """The message of a failed start holds the reason that PostgreSQL gave."""
-    (Places(data_dir).postgres_dir / "custom.conf").write_text("work_mem = 'plenty'\n")
-    (Places(data_dir).postgres_dir / "custom.conf").chmod(0o644)
+    (Places(own_data_dir).postgres_dir / "custom.conf").write_text("work_mem = 'plenty'\n")
+    (Places(own_data_dir).postgres_dir / "custom.conf").chmod(0o644)
     with (
         pytest.raises(Exception, match="work_mem"),
-        embedded.database_for(settings_for(data_dir), migrated=False),
+        embedded.database_for(settings_for(own_data_dir), migrated=False),
     ):
         pass

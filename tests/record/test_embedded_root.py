@@ -217,12 +217,12 @@ if AS_ROOT:
         found = find_binaries()
         assert embedded.reachable(found, short_tmp, choose_account()) == found
 
-    def test_a_cluster_keeps_the_account_it_was_made_with(data_dir):
+    def test_a_cluster_keeps_the_account_it_was_made_with(own_data_dir):
         """Another account that appears later, or sudo, does not change whose files these are."""
         nobody = pwd.getpwnam("nobody")
-        cluster = Places(data_dir).postgres_dir / "data"
+        cluster = Places(own_data_dir).postgres_dir / "data"
         subprocess.run(["chown", "-R", f"{nobody.pw_uid}:{nobody.pw_gid}", cluster], check=True)
-        server = embedded.open_server(settings_for(data_dir))
+        server = embedded.open_server(settings_for(own_data_dir))
         try:
             embedded.start(server, embedded.say)
             assert server.cluster.account.name == "nobody"
@@ -230,9 +230,9 @@ if AS_ROOT:
         finally:
             server.release()
 
-    def test_a_named_account_takes_the_cluster_over(data_dir):
+    def test_a_named_account_takes_the_cluster_over(own_data_dir):
         """MAJORDOMO_POSTGRES_USER decides; the files are handed over."""
-        server = embedded.open_server(settings_for(data_dir, postgres_user="nobody"))
+        server = embedded.open_server(settings_for(own_data_dir, postgres_user="nobody"))
         try:
             embedded.start(server, embedded.say)
             assert (server.cluster.data / "PG_VERSION").stat().st_uid == pwd.getpwnam("nobody").pw_uid
