@@ -18,7 +18,7 @@ from majordomo.record.postgres_server import PostgresServer
 from majordomo.settings import Settings
 
 #: A gateway in front of a scripted provider, for whoever asks for it: tests/plugins/gateway_fixture.py.
-pytest_plugins = ["gateway_fixture"]
+pytest_plugins = ["gateway_fixture", "fast_first"]
 
 #: Nothing of a test's database has to survive the machine.
 FAST = {
