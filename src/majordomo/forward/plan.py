@@ -66,8 +66,8 @@ class Plan:
         self.path_text = head.path.decode("utf-8", "replace").replace("\0", "\ufffd")
         self.content_type = head.content_type
         self.expects_continue = head.expects_continue
-        self.own_page = head.path in _OWN_PAGES or head.path.startswith(_OWN_PREFIXES)
-        named = head.own.get(b"provider")
+        named = head.own.get(b"provider")  # may be asked for any path, also one that is a page of ours
+        self.own_page = not named and (head.path in _OWN_PAGES or head.path.startswith(_OWN_PREFIXES))
         marks = head.anthropic_marks
         route = planner.routes.find(head.path, text(named) if named else None, anthropic_marks=marks)
         self.refusal: Refusal | None = None  # once the key was accepted
@@ -137,10 +137,10 @@ class Plan:
             return b"", b""
         head = self.head
         at = head.content_length_line
-        before = head.lines if at is None else head.lines[:at]
-        after = [b"Transfer-Encoding: chunked\r\n"] if head.chunked else []
+        before, after = head.lines, [b"Transfer-Encoding: chunked\r\n"] if head.chunked else []
         if at is not None:
-            after += head.lines[at + 1 :]
+            name = head.lines[at].partition(b":")[0]  # in the caller's own spelling
+            before, after = [*head.lines[:at], name + b": "], [b"\r\n", *head.lines[at + 1 :]]
         target = self.provider.target(head.target)
         start = b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, target, self.provider.authority)
         return b"".join((start, *before)), b"".join((*after, b"\r\n"))
@@ -149,7 +149,7 @@ class Plan:
         """The head to send, for a body of so many bytes; None where the caller told no length."""
         if content_length is None:
             return self._before + self._after
-        return b"%bContent-Length: %d\r\n%b" % (self._before, content_length, self._after)
+        return b"%b%d%b" % (self._before, content_length, self._after)
 
     def injected_head(self, content_length: int) -> bytes:
         """The head to send when the body was changed: its new length, and a reply that is not compressed.
