@@ -51,12 +51,11 @@ class Row(NamedTuple):
 class RunningDesk:
     """Serves on ``port`` until ``stop``."""
 
-    def __init__(self, folder: Path, pricer: Pricer, providers: Providers | None, **settings: Any) -> None:
-        if providers is not None:
-            urls = {name: {"base_url": providers.url} for name in ("openai", "anthropic", "gemini")}
-            for name, own in settings.get("providers", {}).items():
-                urls.setdefault(name, {"base_url": providers.url}).update(own)
-            settings["providers"] = urls
+    def __init__(self, folder: Path, pricer: Pricer, upstream: Providers, /, **settings: Any) -> None:
+        urls = {name: {"base_url": upstream.url} for name in ("openai", "anthropic", "gemini")}
+        for name, own in settings.get("providers", {}).items():
+            urls.setdefault(name, {"base_url": upstream.url}).update(own)
+        settings["providers"] = urls
         everything = Settings(data_dir=folder, **settings).model_dump(mode="json")
         self.settings = msgspec.convert(everything, DeskSettings, strict=False)
         self.folder = folder
