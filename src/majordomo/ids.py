@@ -11,6 +11,9 @@ class IdMaker:
 
     __slots__ = ("_left", "_pool", "_sequence", "_stamp_ms")
 
+    # The variant bits of RFC 9562 in the first of the eight random bytes.
+    _VARIANT = tuple(bytes((0x80 | (byte & 0x3F),)) for byte in range(256))
+
     def __init__(self) -> None:
         self._pool = b""
         self._left = 0
@@ -31,14 +34,10 @@ class IdMaker:
         if self._left < 8:
             self._pool = os.urandom(_RANDOM_POOL)
             self._left = _RANDOM_POOL
-        tail = int.from_bytes(self._pool[self._left - 8 : self._left])
-        self._left -= 8
-        return (
-            (self._stamp_ms << 80)
-            | (0x7000 | self._sequence) << 64
-            | 0x8000_0000_0000_0000
-            | (tail & 0x3FFF_FFFF_FFFF_FFFF)
-        ).to_bytes(16)
+        pool, end = self._pool, self._left
+        self._left = end - 8
+        head = (self._stamp_ms << 16 | 0x7000 | self._sequence).to_bytes(8)
+        return head + self._VARIANT[pool[end - 8]] + pool[end - 7 : end]
 
 
 def uuid_text(raw: bytes) -> str:

@@ -52,6 +52,7 @@ class Exchange:
         "_held",
         "_injected",
         "_key",
+        "_last_body",
         "_last_piece",
         "_plan",
         "_replying",
@@ -86,6 +87,7 @@ class Exchange:
         self._replying = False
         self._chunked_reply = False
         self._concluding = False  # the reply is complete; the tick sends it
+        self._last_body = b""
         self._last_piece = b""
         self._touched = desk.tick  # when either side last moved, on the desk's coarse clock
         self._stalled_at: float | None = None  # since when the caller takes nothing
@@ -330,20 +332,24 @@ class Exchange:
             if self.caller is None:
                 self._count_drained(len(body))
 
-    def conclude(self) -> Close | None:
-        """The reply is complete: make its last piece ready, and the close of its books."""
-        upstream, account = self._upstream, self.account
+    def end_reply(self) -> None:
+        """The reply is complete: make its last piece ready."""
+        upstream = self._upstream
         assert upstream is not None
         out = self._take_reply(upstream)
-        body = upstream.take_body()
+        self._last_body = body = upstream.take_body()
         self._frame(out, body if self._withheld is None else self._withheld.feed(body) + self._withheld.finish())
         if self._chunked_reply:
             out.append(b"0\r\n\r\n")
         self._last_piece = b"".join(out)
+
+    def close(self) -> Close | None:
+        """The close of this exchange's books."""
+        account = self.account
         if account is None:
             return None
-        if body:
-            account.saw(body)
+        if self._last_body:
+            account.saw(self._last_body)
         gone = self.caller is None
         return account.close(Outcome.CLIENT_CLOSED if gone else Outcome.COMPLETED, complete=True, drained=gone)
 

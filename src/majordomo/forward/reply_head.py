@@ -5,6 +5,7 @@ searched for those in one pass instead of being taken apart: at 25 lines 3.5 µs
 """
 
 import re
+from functools import lru_cache
 
 #: The lines that matter, in a block of small letters. The last is ours: a gateway behind this one has its own.
 _LINES = re.compile(
@@ -43,17 +44,15 @@ class ReplyHead:
 
 def read_reply_head(raw: bytes) -> ReplyHead:
     """Read a reply's head, a block without its closing empty line; what belongs to the hop stays behind."""
-    kept: list[bytes] = []
-    start = 0
-    told: dict[bytes, bytes] = {}
-    for line in _LINES.finditer(raw.lower()):
-        name, value = line.groups()
-        told[name] = told[name] + b"," + value if name in told else value
+    low = raw.lower()
+    found = _LINES.findall(low)
+    told = dict(found)
+    if len(told) != len(found):
+        told = _joined(found)
+    block = raw
+    for name in told:
         if name not in _PASSED_ON:
-            kept.append(raw[start : line.start()])
-            start = line.end()
-    kept.append(raw[start:])
-    block = b"".join(kept)
+            block, low = _cut(block, low, b"\r\n%b:" % name)
     if not block.startswith(b"HTTP/1.1"):
         block = b"HTTP/1.1" + block[8:]
     named = told.get(b"connection")
@@ -62,14 +61,33 @@ def read_reply_head(raw: bytes) -> ReplyHead:
         block = _without_lines(block, names - _KEPT_WHATEVER_NAMED)
     return ReplyHead(
         block,
-        _text(told.get(b"content-type")),
-        _text(told.get(b"content-encoding")),
+        _text(told.get(b"content-type", b"")),
+        _text(told.get(b"content-encoding", b"")),
         has_length=b"content-length" in told,
     )
 
 
-def _text(value: bytes | None) -> str:
-    return value.strip().decode("latin-1") if value is not None else ""
+def _joined(found: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The values of each name, where one came more than once, as the list they are."""
+    told: dict[bytes, bytes] = {}
+    for name, value in found:
+        told[name] = told[name] + b"," + value if name in told else value
+    return told
+
+
+def _cut(block: bytes, low: bytes, start: bytes) -> tuple[bytes, bytes]:
+    """The block, and the same in small letters, without the lines that begin so."""
+    while (at := low.find(start)) >= 0:
+        end = low.find(b"\r", at + 2)
+        if end < 0:
+            return block[:at], low[:at]
+        block, low = block[:at] + block[end:], low[:at] + low[end:]
+    return block, low
+
+
+@lru_cache(maxsize=256)
+def _text(value: bytes) -> str:
+    return value.strip().decode("latin-1")
 
 
 def _without_lines(block: bytes, names: set[bytes]) -> bytes:

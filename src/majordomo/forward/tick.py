@@ -61,9 +61,11 @@ class Tick:
 
     def _finish_all(self) -> None:
         batch, self._ended = self._ended, []
+        for exchange in batch:
+            exchange.end_reply()
         closes: list[Close] = []
         for exchange in batch:
-            close = exchange.conclude()
+            close = exchange.close()
             if close is not None:
                 closes.append(close)
         if closes:
