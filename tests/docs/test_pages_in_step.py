@@ -123,16 +123,13 @@ def _columns(table: str) -> dict[str, str]:
 
 
 def _refusals() -> list[refusal.Refusal]:
-    constants = [value for value in vars(refusal).values() if isinstance(value, refusal.Refusal)]
-    made = [
-        refusal.malformed("x"),
-        refusal.head_too_large(1),
-        refusal.body_too_large(1),
-        refusal.no_route("/", ""),
-        refusal.unknown_provider("x", ""),
-        refusal.unreachable("x", "y"),
-    ]
-    return constants + made
+    """Every refusal of the module: the constants, and what its functions make of plain arguments."""
+    made = [value for value in vars(refusal).values() if isinstance(value, refusal.Refusal)]
+    for function in vars(refusal).values():
+        if inspect.isfunction(function) and function.__module__ == refusal.__name__:
+            kinds = [one.annotation for one in inspect.signature(function).parameters.values()]
+            made.append(function(*(kind(1) for kind in kinds)))
+    return made
 
 
 def _flat(routes: Any) -> list[Any]:
