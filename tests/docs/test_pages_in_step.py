@@ -128,7 +128,7 @@ def _refusals() -> list[refusal.Refusal]:
     for function in vars(refusal).values():
         if inspect.isfunction(function) and function.__module__ == refusal.__name__:
             kinds = [one.annotation for one in inspect.signature(function).parameters.values()]
-            made.append(function(*(kind(1) for kind in kinds)))
+            made.append(function(*(1 if kind is int else "bytes" for kind in kinds)))
     return made
 
 
