@@ -1,6 +1,8 @@
 """A desk, its provider and its callers on real sockets: see ``wire`` and ``running_desk`` in tests/plugins."""
 
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,20 @@ def providers() -> Iterator[Providers]:
     answering = Providers()
     yield answering
     answering.close()
+
+
+@pytest.fixture
+def unanswering() -> Iterator[str]:
+    """The URL of a provider whose connections are never made: its queue of connections is full."""
+    with socket.socket() as listening, ExitStack() as waiting:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(4):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            with suppress(BlockingIOError):
+                one.connect(listening.getsockname())
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 @pytest.fixture

@@ -382,6 +382,18 @@ def test_a_provider_that_cannot_be_reached_is_502(
     assert (close.outcome, close.status_code, close.error_type) == (Outcome.PROVIDER_BROKE, 502, "provider_unreachable")
 
 
+def test_a_provider_whose_connection_is_not_made_in_time_is_502(
+    open_desk: Callable[..., RunningDesk], unanswering: str
+) -> None:
+    desk = open_desk(providers={"openai": {"base_url": unanswering}}, upstream_connect_timeout=0.2)
+    caller = desk.dial()
+    caller.send(ask(OPENAI, body=BODY))
+    reply = caller.reply()
+    assert reply.status == 502
+    assert "no connection within 0.2 s" in error_of(reply, OPENAI, row=True)
+    assert desk.closed_row().outcome is Outcome.PROVIDER_BROKE
+
+
 @FAMILIES
 def test_a_provider_that_does_not_begin_its_reply_in_time_is_504(
     desk: RunningDesk, caller: Peer, providers: Providers, path: str

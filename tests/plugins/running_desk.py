@@ -167,6 +167,11 @@ class RunningDesk:
         assert close is not None
         return close
 
+    def rows_so_far(self) -> list[Row]:
+        """All rows, closed or not."""
+        rows: list[Row] = self.call(self._read_journal)
+        return rows
+
     def _read_journal(self) -> list[Row]:
         damage: list[object] = []
         tail = Tail(self.journal.folder, 0, 0, damage.append)
