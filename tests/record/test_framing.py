@@ -10,6 +10,7 @@ from majordomo.record.framing import (
     CLOSE,
     MAX_FRAME_BYTES,
     OPENING,
+    OpeningMould,
     close_frame,
     frames_in,
     next_frame_after,
@@ -86,3 +87,15 @@ def test_an_enormous_frame_is_cut_to_what_a_reader_believes(made):
     kept = msgspec.msgpack.decode(found[0].payload, type=Close)
     assert kept.usage == b'"too long to keep"'
     assert kept.bill == close.bill
+
+
+@pytest.mark.parametrize("at", [0, 1_763_726_400_000_000, 2**63 - 1])
+@pytest.mark.parametrize("org_id", [None, bytes(range(16))])
+def test_a_mould_gives_the_frames_that_encoding_gives(made, at, org_id):
+    """What a mould makes is read as the same opening, whatever its id, time and owner."""
+    opening = made.opening(id=bytes(range(16, 32)), requested_at=at, org_id=org_id)
+    frame = OpeningMould(made.opening(requested_at=2**62, org_id=org_id)).frame(opening.id, at)
+    found, end = frames_in(frame, 0, 10**6)
+    assert end == len(frame)
+    assert msgspec.msgpack.decode(found[0].payload, type=Opening) == opening
+    assert at == 0 or frame == opening_frame(opening)

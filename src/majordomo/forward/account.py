@@ -15,7 +15,7 @@ from majordomo.meter.readers import reader_for
 from majordomo.meter.reading import Reader, Reading, RequestFacts, UsageState
 from majordomo.meter.request import read_request
 from majordomo.price.bill import Bill
-from majordomo.record.frames import Close, Opening, Outcome
+from majordomo.record.frames import Close, Outcome
 
 _log = logger("account")
 
@@ -62,29 +62,9 @@ class Account:
         """The request's id as callers and SQL see it."""
         return uuid_text(self.id)
 
-    def opening(self, key: Key) -> Opening:
-        """What the journal is told before the request leaves; from then on it has a row, whatever happens."""
-        plan = self._plan
-        labels = plan.labels
-        return Opening(
-            id=self.id,
-            requested_at=self._requested_at,
-            api_key_id=key.id,
-            org_id=key.org_id,
-            provider=plan.provider.name if plan.provider is not None else "",
-            api=plan.api.value,
-            method=plan.method_text,
-            path=plan.path_text,
-            provider_key_hash=labels.provider_key_hash,
-            provider_key_alias=labels.provider_key_alias,
-            metadata=plan.metadata.values,
-            client=labels.client,
-            claude_session=labels.claude_session,
-            claude_session_name=labels.claude_session_name,
-            trace_id=labels.trace_id,
-            span_path=labels.span_path,
-            span_name=labels.span_name,
-        )
+    def opening(self, key: Key) -> bytes:
+        """The frame that the journal gets before the request leaves; from then on it has a row, whatever happens."""
+        return self._plan.opening_mould(key).frame(self.id, self._requested_at)
 
     # -- the request ----------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from majordomo.forward.providers import Provider
 from majordomo.forward.reply_head import ReplyHead, read_reply_head
 from majordomo.forward.request import Request
 from majordomo.forward.upstream import Upstream
-from majordomo.record.frames import Close, Opening, Outcome
+from majordomo.record.frames import Close, Outcome
 from majordomo.record.journal import JournalFull
 
 if TYPE_CHECKING:
@@ -129,8 +129,8 @@ class Exchange:
             self._key = key
             self._desk.together.admit(self)
 
-    def opening(self) -> Opening | None:
-        """The opening of a request whose key is good; None if it was refused or its caller has gone."""
+    def opening(self) -> bytes | None:
+        """The opening frame of a request whose key is good; None if it was refused or its caller has gone."""
         if self.done:
             return None
         desk, plan, key = self._desk, self._plan, self._key

@@ -7,7 +7,7 @@ exact bytes, and found again by them; see ``PlanMemo``.
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-from majordomo.admit.keys import KEY_MAX_BYTES, DigestCache
+from majordomo.admit.keys import KEY_MAX_BYTES, DigestCache, Key
 from majordomo.admit.metadata import Metadata, MetadataLimits, collect, text
 from majordomo.admit.refusal import KEY_MISSING, KEY_UNKNOWN, Refusal
 from majordomo.apis import Api, Family
@@ -15,6 +15,10 @@ from majordomo.forward.include_usage import may_inject
 from majordomo.forward.providers import Provider
 from majordomo.forward.request_head import RequestHead
 from majordomo.forward.routes import Route, Routes, family_of
+from majordomo.record.frames import Opening
+from majordomo.record.framing import OpeningMould
+
+_ANY_TIME = 2**62
 
 _OWN_PAGES = frozenset({b"/", b"/health", b"/readyz", b"/metrics", b"/favicon.ico", b"/api"})
 _OWN_PREFIXES = (b"/api/", b"/assets/")
@@ -42,6 +46,8 @@ class Plan:
     __slots__ = (
         "_after",
         "_before",
+        "_mould",
+        "_moulded_for",
         "api",
         "content_type",
         "expects_continue",
@@ -93,6 +99,8 @@ class Plan:
         self.metadata: Metadata = collect(head.metadata, planner.limits)
         self.labels = self._labels(planner.digests)
         self._before, self._after = self._split_lines()
+        self._moulded_for: Key | None = None
+        self._mould: OpeningMould
 
     def _key_hash(self, digests: DigestCache) -> str | Refusal:
         secret = self.head.own.get(b"key")
@@ -144,6 +152,34 @@ class Plan:
         target = self.provider.target(head.target)
         start = b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, target, self.provider.authority)
         return b"".join((start, *before)), b"".join((*after, b"\r\n"))
+
+    def opening_mould(self, key: Key) -> OpeningMould:
+        """What the openings of requests with this head and key have in common."""
+        if self._moulded_for is not key:
+            labels = self.labels
+            self._moulded_for = key
+            self._mould = OpeningMould(
+                Opening(
+                    id=bytes(16),
+                    requested_at=_ANY_TIME,
+                    api_key_id=key.id,
+                    org_id=key.org_id,
+                    provider=self.provider.name if self.provider is not None else "",
+                    api=self.api.value,
+                    method=self.method_text,
+                    path=self.path_text,
+                    provider_key_hash=labels.provider_key_hash,
+                    provider_key_alias=labels.provider_key_alias,
+                    metadata=self.metadata.values,
+                    client=labels.client,
+                    claude_session=labels.claude_session,
+                    claude_session_name=labels.claude_session_name,
+                    trace_id=labels.trace_id,
+                    span_path=labels.span_path,
+                    span_name=labels.span_name,
+                )
+            )
+        return self._mould
 
     def upstream_head(self, content_length: int | None) -> bytes:
         """The head to send, for a body of so many bytes; None where the caller told no length."""

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from majordomo.forward.books import Books
-from majordomo.record.frames import Close, Opening
+from majordomo.record.frames import Close
 from majordomo.record.journal import JournalFull
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Tick:
     def _admit_all(self) -> None:
         batch, self._arrived = self._arrived, []
         admitted: list[Exchange] = []
-        openings: list[Opening] = []
+        openings: list[bytes] = []
         for exchange in batch:
             opening = exchange.opening()
             if opening is not None:

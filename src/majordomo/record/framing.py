@@ -45,6 +45,30 @@ def opening_frame(opening: Opening) -> bytes:
     return _frame(OPENING, opening)
 
 
+class OpeningMould:
+    """Opening frames that differ in nothing but id and time, at a third of the cost of encoding each.
+
+    A payload begins with the head of its array, the id as 16 bytes and the time as a 64-bit number; what follows is the
+    same for every request with the same head and key.
+    """
+
+    __slots__ = ("_rest",)
+
+    _START = b"\xdc\x00" + bytes((len(Opening.__struct_fields__),)) + b"\xc4\x10"
+    _TIME = b"\xcf"
+
+    def __init__(self, opening: Opening) -> None:
+        """``opening``: one such request, its id 16 bytes and its time past 1970 by more than 2^32 microseconds."""
+        payload = opening_frame(opening)[_PREFIX_BYTES + 1 :]
+        assert payload.startswith(self._START) and payload[21:22] == self._TIME
+        self._rest = payload[30:]
+
+    def frame(self, request_id: bytes, requested_at: int) -> bytes:
+        """The same bytes as ``opening_frame`` gives for this id and time."""
+        payload = b"".join((self._START, request_id, self._TIME, requested_at.to_bytes(8), self._rest))
+        return _HEADER.pack(len(payload) + 1, zlib.crc32(payload, _SEED[OPENING]), OPENING) + payload
+
+
 def close_frame(close: Close) -> bytes:
     """The bytes that end a request. Never raises."""
     return _frame(CLOSE, close)

@@ -99,17 +99,17 @@ class Journal:
         Raises:
             JournalFull: it is not written; the request must not leave as if it were.
         """
-        self.append_openings((opening,))
+        self.append_openings((opening_frame(opening),))
 
-    def append_openings(self, openings: Sequence[Opening]) -> None:
-        """Write, in one piece, that these requests are about to leave.
+    def append_openings(self, frames: Sequence[bytes]) -> None:
+        """Write, in one piece, the frames that say that these requests are about to leave.
 
         Raises:
             JournalFull: none of them is written.
         """
         if self._owed:
             self.settle()
-        self._write(b"".join(map(opening_frame, openings)))
+        self._write(b"".join(frames))
 
     def append_close(self, close: Close) -> None:
         """Write how a request ended. On a full disk it is kept in memory and written once there is space.
