@@ -89,12 +89,12 @@ def test_an_enormous_frame_is_cut_to_what_a_reader_believes(made):
     assert kept.bill == close.bill
 
 
-@pytest.mark.parametrize("at", [0, 1_763_726_400_000_000, 2**63 - 1])
+@pytest.mark.parametrize("at", [0, 1_763_726_400_000_000, 2**56])
 @pytest.mark.parametrize("org_id", [None, bytes(range(16))])
 def test_a_mould_gives_the_frames_that_encoding_gives(made, at, org_id):
     """What a mould makes is read as the same opening, whatever its id, time and owner."""
     opening = made.opening(id=bytes(range(16, 32)), requested_at=at, org_id=org_id)
-    frame = OpeningMould(made.opening(requested_at=2**62, org_id=org_id)).frame(opening.id, at)
+    frame = OpeningMould(made.opening(org_id=org_id)).frame(opening.id, at)
     found, end = frames_in(frame, 0, 10**6)
     assert end == len(frame)
     assert msgspec.msgpack.decode(found[0].payload, type=Opening) == opening

@@ -18,7 +18,7 @@ from majordomo.forward.routes import Route, Routes, family_of
 from majordomo.record.frames import Opening
 from majordomo.record.framing import OpeningMould
 
-_ANY_TIME = 2**62
+_ANY_TIME = 2**62  # microseconds; takes as many bytes as every time of this age
 
 _OWN_PAGES = frozenset({b"/", b"/health", b"/readyz", b"/metrics", b"/favicon.ico", b"/api"})
 _OWN_PREFIXES = (b"/api/", b"/assets/")
