@@ -6,6 +6,8 @@ nothing is repaired, so that no two parsers can disagree about where a request e
 """
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -371,8 +373,14 @@ class Caller(asyncio.Protocol):
         )
         self.write(head.encode("ascii", "replace") + (body if with_body else b""))
 
-    def cut(self) -> None:
-        """End the connection in the middle of a reply, after what was written has gone out."""
+    def cut(self, *, reset: bool) -> None:
+        """End the connection in the middle of a reply, after what was written has gone out.
+
+        ``reset``: for HTTP/1.0, where an orderly end could be the end of the body.
+        """
+        if reset:
+            connection = self._transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._exchange = None
         self._seen_at = self._desk.tick
         self._closing = True

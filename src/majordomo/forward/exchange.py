@@ -431,7 +431,7 @@ class Exchange:
             self._end_without_caller()
         elif self._replying:
             self._end(Outcome.PROVIDER_BROKE)
-            self.caller.cut()
+            self.caller.cut(reset=not self._plan.head.http_11)
         elif self._may_repeat(upstream):
             self._desk.books.counters.upstream_retries += 1
             self._connect()
@@ -504,7 +504,7 @@ class Exchange:
         if self._replying:
             self._end(outcome)
             if self.caller is not None:
-                self.caller.cut()
+                self.caller.cut(reset=not self._plan.head.http_11)
             return
         self._desk.books.counters.refused += 1
         self._end(outcome, refusal)
@@ -545,7 +545,7 @@ class Exchange:
         self._end(Outcome.GATEWAY_STOPPED)
         self._desk.detached.discard(self)
         if caller is not None:
-            caller.cut()
+            caller.cut(reset=not self._plan.head.http_11)
 
     # -- flow control and time ------------------------------------------------------------------------------------
 
@@ -598,7 +598,7 @@ class Exchange:
             if waited > self._desk.upstream_idle_timeout:
                 self._end(Outcome.PROVIDER_BROKE)
                 if self.caller is not None:
-                    self.caller.cut()
+                    self.caller.cut(reset=not self._plan.head.http_11)
         elif waited > self._desk.upstream_header_timeout:
             self._refuse(why.UPSTREAM_TIMED_OUT, Outcome.PROVIDER_BROKE, close=True)
 
