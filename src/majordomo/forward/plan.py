@@ -75,7 +75,7 @@ class Plan:
         named = head.own.get(b"provider")  # may be asked for any path, also one that is a page of ours
         self.own_page = not named and (head.path in _OWN_PAGES or head.path.startswith(_OWN_PREFIXES))
         marks = head.anthropic_marks
-        route = planner.routes.find(head.path, text(named) if named else None, anthropic_marks=marks)
+        route = planner.routes.find(head.method, head.path, text(named) if named else None, anthropic_marks=marks)
         self.refusal: Refusal | None = None  # once the key was accepted
         self.provider: Provider | None = None
         self.api = Api.OPENAI_OTHER

@@ -27,13 +27,14 @@ _OPENAI_PATHS = {
     b"/completions": Api.OPENAI_COMPLETIONS,
     b"/embeddings": Api.OPENAI_EMBEDDINGS,
     b"/responses": Api.OPENAI_RESPONSES,
+    b"/responses/compact": Api.OPENAI_RESPONSES,
     b"/moderations": Api.OPENAI_MODERATIONS,
     b"/audio/speech": Api.OPENAI_SPEECH,
     b"/audio/transcriptions": Api.OPENAI_TRANSCRIPTION,
     b"/audio/translations": Api.OPENAI_TRANSCRIPTION,
 }
 _OPENAI_PREFIXES = (
-    (b"/responses/", Api.OPENAI_RESPONSES),
+    (b"/responses/", Api.OPENAI_OTHER),
     (b"/images/", Api.OPENAI_IMAGES),
     (b"/audio/", Api.OPENAI_OTHER),
 )
@@ -60,6 +61,9 @@ _MODELS = {
     Family.ANTHROPIC: Api.ANTHROPIC_MODELS,
     Family.GEMINI: Api.GEMINI_MODELS,
 }
+_USED_BY_POST = frozenset(
+    {*_OPENAI_PATHS.values(), Api.OPENAI_IMAGES, Api.ANTHROPIC_MESSAGES, *_GEMINI_VERBS.values()}
+)
 
 
 def api_of(path: bytes, *, anthropic_marks: bool) -> Api | None:
@@ -93,25 +97,16 @@ def api_of(path: bytes, *, anthropic_marks: bool) -> Api | None:
 class Routes:
     """The routing table of one front desk."""
 
-    __slots__ = ("_by_path", "_providers")
-
-    #: Exact paths remembered; anything beyond is worked out anew.
-    _PATHS_KEPT = 1024
+    __slots__ = ("_providers",)
 
     def __init__(self, providers: dict[str, Provider]) -> None:
         self._providers = providers
-        self._by_path: dict[tuple[bytes, bool], Api | None] = {}
 
-    def find(self, path: bytes, named: str | None, *, anthropic_marks: bool) -> Route | Refusal:
-        """The route for a path and the provider that the caller named, if any."""
-        known = (path, anthropic_marks)
-        if known in self._by_path:
-            api = self._by_path[known]
-        else:
-            api = api_of(path, anthropic_marks=anthropic_marks)
-            if len(self._by_path) >= self._PATHS_KEPT:
-                self._by_path.clear()
-            self._by_path[known] = api
+    def find(self, method: bytes, path: bytes, named: str | None, *, anthropic_marks: bool) -> Route | Refusal:
+        """The route for a request, by its path and the provider that the caller named, if any."""
+        api = api_of(path, anthropic_marks=anthropic_marks)
+        if api in _USED_BY_POST and method != b"POST":
+            api = _OTHER[api.family]  # looks at, lists or deletes what a POST has made, and uses nothing
         if named is not None:
             provider = self._providers.get(named.strip().lower())
             if provider is None:
