@@ -68,7 +68,7 @@ class FrontDesk:
 
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
-        self._settings = msgspec.convert(launch.settings, DeskSettings, strict=False)
+        self._settings = DeskSettings.read(launch.settings)
         self._places = Places(Path(launch.settings["data_dir"]))
         self._ring = KeyRing()
         self._feed = KeyFeed(self._ring, launch.database_url, self._places.run_dir / "keys.copy")

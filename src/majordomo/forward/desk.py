@@ -1,9 +1,9 @@
 """One front desk: everything its connections share, and the clock that ends what waits too long."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import msgspec
 
@@ -60,7 +60,12 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     shutdown_grace: float
     upstream_ca_file: Path | None = None
     price_overlay: Path | None = None
-    providers: dict[str, dict[str, object]] = {}
+    providers: dict[str, dict[str, Any]] = {}
+
+    @classmethod
+    def read(cls, told: Mapping[str, object]) -> Self:
+        """From all settings, as JSON brought them."""
+        return msgspec.convert(told, cls, strict=False, dec_hook=lambda kind, value: kind(value))  # a path is a text
 
 
 class Desk:
