@@ -7,6 +7,7 @@ import asyncio
 import base64
 import ssl
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -18,8 +19,6 @@ from majordomo.forward.providers import Origin
 
 #: A proxy's answer to CONNECT is a few hundred bytes.
 _PROXY_REPLY_MAX = 16 * 1024
-
-_LOOPBACK = ("localhost", "127.", "::1")
 
 
 class ConnectFailedError(Exception):
@@ -72,20 +71,31 @@ def proxy_for(origin: Origin) -> Proxy | None:
     Raises:
         ConnectFailedError: the variable names a kind of proxy that is not spoken here.
     """
-    if origin.socket or origin.host.startswith(_LOOPBACK):
+    if origin.socket or _is_loopback(origin.host):
         return None
     proxies = getproxies_environment()
     url = proxies.get("https" if origin.tls else "http") or proxies.get("all")
     if not url or proxy_bypass_environment(f"{origin.host}:{origin.port}", proxies):
         return None
-    parts = urlsplit(url if "://" in url else f"http://{url}")
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        port = parts.port or 80
+    except ValueError:
+        raise ConnectFailedError("the proxy in HTTPS_PROXY/HTTP_PROXY is not a valid URL") from None
     if parts.scheme != "http" or not parts.hostname:
         raise ConnectFailedError("the proxy in HTTPS_PROXY/HTTP_PROXY must be an http:// URL")
     authorization = None
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = b"Basic " + base64.b64encode(pair.encode())
-    return Proxy(parts.hostname, parts.port or 80, authorization)
+    return Proxy(parts.hostname, port, authorization)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost" or host.lower().endswith(".localhost")
 
 
 async def connect(
@@ -136,7 +146,8 @@ async def _tunnel(loop: asyncio.AbstractEventLoop, proxy: Proxy, origin: Origin)
     """A transport through which bytes reach ``origin`` untouched."""
     answered: asyncio.Future[int] = loop.create_future()
     transport, _ = await loop.create_connection(lambda: _ProxyReply(answered), proxy.host, proxy.port)
-    target = f"{origin.host}:{origin.port}".encode()
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    target = f"{host}:{origin.port}".encode("idna" if not host.isascii() else "ascii")
     lines = [b"CONNECT " + target + b" HTTP/1.1", b"Host: " + target]
     if proxy.authorization is not None:
         lines.append(b"Proxy-Authorization: " + proxy.authorization)
