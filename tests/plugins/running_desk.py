@@ -57,7 +57,7 @@ class RunningDesk:
             urls.setdefault(name, {"base_url": upstream.url}).update(own)
         settings["providers"] = urls
         everything = Settings(data_dir=folder, **settings).model_dump(mode="json")
-        self.settings = msgspec.convert(everything, DeskSettings, strict=False)
+        self.settings = DeskSettings.read(everything)
         self.folder = folder
         self.back_office_socket = folder / "bo.sock"
         self.errors: list[dict[str, Any]] = []

@@ -56,6 +56,8 @@ class Peer:
 
     def __init__(self, connection: socket.socket) -> None:
         connection.settimeout(PATIENCE)
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = connection
         self._read = b""
 
@@ -66,7 +68,6 @@ class Peer:
 
     def send(self, *pieces: bytes) -> None:
         """Send pieces one by one, each its own segment as far as the kernel lets us say so."""
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
             self._socket.sendall(piece)
 
