@@ -50,6 +50,7 @@ JOURNAL_FULL = Refusal(
     "The gateway cannot record requests because its disk is full, and is set to refuse rather than not record.",
     {"Retry-After": "30"},
 )
+FAULT = Refusal(500, "gateway_fault", "A fault of the gateway's own ended this request; its log says more.")
 UPSTREAM_TIMED_OUT = Refusal(504, "provider_timeout", "The provider did not begin its reply in the time allowed.")
 BODY_STALLED = Refusal(408, "request_timeout", "The rest of the request did not arrive in the time allowed.")
 BACK_OFFICE_AWAY = Refusal(

@@ -29,6 +29,7 @@ class Counters(msgspec.Struct):
     unrecorded: int = 0  # served while the disk was full, by setting
     closes_given_up: int = 0  # their rows say `lost`
     meter_failures: int = 0
+    faults: int = 0  # exchanges that a fault of the gateway's ended
     metadata_dropped: int = 0
     drained: int = 0
     drain_cut: int = 0

@@ -145,18 +145,18 @@ class Exchange:
         self.account = Account(desk.books, plan)
         return self.account.opening(key)
 
-    def go_unrecorded(self) -> None:
-        """The disk did not take the opening: go on without books, or not at all, as the setting says."""
-        self.account = None
-        if self._desk.refuse_when_full:
-            self._refuse(why.JOURNAL_FULL)
-        else:
-            self._desk.books.counters.unrecorded += 1
-            self.go()
+    def go(self, *, recorded: bool) -> None:
+        """The opening is on record: forward the request, or refuse it with a row of its own.
 
-    def go(self) -> None:
-        """The opening is on record: forward the request, or refuse it with a row of its own."""
+        If the disk did not take it, go on without books, or not at all, as the setting says.
+        """
         desk, plan = self._desk, self._plan
+        if not recorded:
+            self.account = None
+            if desk.refuse_when_full:
+                self._refuse(why.JOURNAL_FULL)
+                return
+            desk.books.counters.unrecorded += 1
         if plan.refusal is not None:
             self._refuse(plan.refusal)
         elif desk.stopping:
@@ -536,6 +536,18 @@ class Exchange:
             self._desk.books.journal.append_openings((opening,))
         except JournalFull:
             self.account = None
+
+    def give_up(self) -> None:
+        """A fault of ours: end this exchange, whatever its state."""
+        self._concluding = False
+        caller = self.caller
+        if not self._replying:
+            self._refuse(why.FAULT, close=True)
+        elif not self.done:
+            self._end(Outcome.REFUSED, why.FAULT)
+        self._desk.detached.discard(self)
+        if caller is not None and self._replying:
+            caller.abort()
 
     def stop(self) -> None:
         """The gateway's time to finish is over."""

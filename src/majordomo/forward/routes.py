@@ -61,9 +61,7 @@ _MODELS = {
     Family.ANTHROPIC: Api.ANTHROPIC_MODELS,
     Family.GEMINI: Api.GEMINI_MODELS,
 }
-_USED_BY_POST = frozenset(
-    {*_OPENAI_PATHS.values(), Api.OPENAI_IMAGES, Api.ANTHROPIC_MESSAGES, *_GEMINI_VERBS.values()}
-)
+_USED_BY_POST = frozenset({*_OPENAI_PATHS.values(), Api.OPENAI_IMAGES, Api.ANTHROPIC_MESSAGES, *_GEMINI_VERBS.values()})
 
 
 def api_of(path: bytes, *, anthropic_marks: bool) -> Api | None:

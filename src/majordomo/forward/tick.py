@@ -10,11 +10,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from majordomo.forward.books import Books
+from majordomo.logs import logger
 from majordomo.record.frames import Close
 from majordomo.record.journal import JournalFull
 
 if TYPE_CHECKING:
     from majordomo.forward.exchange import Exchange
+
+_log = logger("tick")
 
 
 class Tick:
@@ -45,30 +48,51 @@ class Tick:
         admitted: list[Exchange] = []
         openings: list[bytes] = []
         for exchange in batch:
-            opening = exchange.opening()
+            try:
+                opening = exchange.opening()
+            except Exception:
+                self._give_up(exchange)
+                continue
             if opening is not None:
                 admitted.append(exchange)
                 openings.append(opening)
+        recorded = True
         try:
             if openings:
                 self._books.journal.append_openings(openings)
         except JournalFull:
-            for exchange in admitted:
-                exchange.go_unrecorded()
-            return
+            recorded = False
         for exchange in admitted:
-            exchange.go()
+            try:
+                exchange.go(recorded=recorded)
+            except Exception:
+                self._give_up(exchange)
 
     def _finish_all(self) -> None:
         batch, self._ended = self._ended, []
-        for exchange in batch:
-            exchange.end_reply()
+        whole: list[Exchange] = []
         closes: list[Close] = []
         for exchange in batch:
+            try:
+                exchange.end_reply()
+            except Exception:
+                self._give_up(exchange)
+            else:
+                whole.append(exchange)
+        for exchange in whole:
             close = exchange.close()
             if close is not None:
                 closes.append(close)
         if closes:
             self._books.close(closes)
-        for exchange in batch:
-            exchange.finish()
+        for exchange in whole:
+            try:
+                exchange.finish()
+            except Exception:
+                self._give_up(exchange)
+
+    def _give_up(self, exchange: "Exchange") -> None:
+        """A fault of ours in one exchange ends that one, and none of those beside it."""
+        _log.exception("an exchange failed")
+        self._books.counters.faults += 1
+        exchange.give_up()
