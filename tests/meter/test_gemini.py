@@ -60,6 +60,7 @@ def test_tool_results_are_input_beside_the_prompt():
     ):
         assert billed(reading) == [{"input": 150, "output": 10}]
         assert (reading.input_tokens, reading.prompt_tokens) == (100, 150)
+        assert reading.parts[0].context == 100  # it decides the bracket
 
 
 def test_a_modality_that_comes_several_times_is_summed():

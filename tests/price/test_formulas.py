@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from majordomo.apis import Api
+from majordomo.meter.gemini_usage import read_usage
 from majordomo.meter.reading import Bucket, Part, Reading, RequestFacts, UsageState
 from majordomo.price.bill import Bill, usd
 from majordomo.price.pricer import Pricer
@@ -261,6 +262,18 @@ def test_the_part_may_say_which_prompt_size_decides(bill_of: Billing, dollars: D
     """Gemini's tool prompts are billed as input but do not lift a request over the threshold."""
     below = bill_of("gemini", "gemini-2.5-pro", input=200_500, context=200_000)
     assert dollars(below) == {"input": 200_500 * D("1.25") / M}
+
+
+@pytest.mark.parametrize(("prompt", "rate"), [(200_000, "1.25"), (200_001, "2.5")])
+def test_the_prompt_of_a_gemini_reply_chooses_its_bracket_whatever_its_tools_read(
+    prompt: int, rate: str, pricer: Pricer, at: Callable[[str], int], dollars: Dollars
+) -> None:
+    """5,000 tokens of tool use are billed at the rate of the prompt's own bracket."""
+    usage = {"promptTokenCount": prompt, "toolUsePromptTokenCount": 5_000, "totalTokenCount": prompt + 5_000}
+    reading = Reading(model="gemini-2.5-pro")
+    read_usage(usage, 0, reading, [])
+    bill = pricer.bill("gemini", Api.GEMINI_GENERATE, reading, RequestFacts(), at("2026-11-20"))
+    assert dollars(bill) == {"input": (prompt + 5_000) * D(rate) / M}
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def read_usage(usage: Mapping[str, Any], queries: int, reading: Reading, problem
             counts[_OUTPUT[modality]] = amount
     if queries:
         counts[Bucket.GROUNDING] = queries if _by_query(reading.model) else 1
-    reading.parts = (Part(reading.model, counts),)
+    reading.parts = (Part(reading.model, counts, prompt),)  # the bracket goes by the prompt, without tool use
 
     reading.input_tokens = prompt
     reading.prompt_tokens = prompt + tool_use
