@@ -75,6 +75,18 @@ def test_a_long_stream_that_compresses_well_is_no_bomb():
     assert reading.problems == ()
 
 
+SQUEEZES = [("gzip", gzip.compress), ("br", brotli.compress), ("zstd", zstandard.compress)]
+
+
+@pytest.mark.parametrize(("encoding", "squeeze"), SQUEEZES, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_repetitive_reply_is_inflated_to_its_end(encoding: str, squeeze: Callable[[bytes], bytes]):
+    """A codec may take all input in at once and give most of its output only when asked again; usage comes last."""
+    filler = b": All work and no play makes Jack a dull boy.\n\n" * 12_000
+    reading = read(Api.OPENAI_CHAT, [squeeze(filler + CHAT_STREAM)], SSE, encoding=encoding)
+    assert billed(reading) == [CHAT_COUNTS]
+    assert reading.problems == ()
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
 def test_damage_is_named_and_the_reply_estimated(encoding: str):
     """Bytes that are not what the header says, at the start and in the middle."""

@@ -86,8 +86,9 @@ class _Brotli:
         piece = self._inflate.process(data, output_buffer_limit=STEP)
         while piece:
             yield piece
-            if self._inflate.is_finished() or self._inflate.can_accept_more_data():
+            if self._inflate.is_finished():
                 return
+            # Asked until it has no more: all input can be taken in while most of the output still waits inside.
             piece = self._inflate.process(b"", output_buffer_limit=STEP)
 
 
