@@ -147,6 +147,8 @@ class Connection(asyncio.Protocol):
             return
         await asyncio.sleep(RESET_PAUSE)
         sock = self._transport.get_extra_info("socket")
+        if sock is None:
+            return  # the caller has gone meanwhile
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
