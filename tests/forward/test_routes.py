@@ -31,6 +31,7 @@ def route(path: str, method: str = "POST", named: str | None = None, marks: bool
         ("/v1/messages", "anthropic", Api.ANTHROPIC_MESSAGES),
         ("/v1/messages/count_tokens", "anthropic", Api.ANTHROPIC_COUNT_TOKENS),
         ("/v1/messages/batches", "anthropic", Api.ANTHROPIC_BATCHES),
+        ("/v1/messages/batches/b", "anthropic", Api.ANTHROPIC_BATCHES),
         ("/v1beta/models/gemini-3-pro:generateContent", "gemini", Api.GEMINI_GENERATE),
         ("/v1beta/models/gemini-3-pro:streamGenerateContent", "gemini", Api.GEMINI_STREAM),
         ("/v1/models/gemini-3-pro:generateContent", "gemini", Api.GEMINI_GENERATE),
@@ -67,6 +68,13 @@ def test_looking_at_what_was_billed_before_is_not_billed_again(method: str, path
     found = route(path, method)
     assert isinstance(found, Route)
     assert found.api is Api.OPENAI_OTHER
+
+
+@pytest.mark.parametrize(("method", "api"), [("GET", Api.ANTHROPIC_BATCH_RESULTS), ("HEAD", Api.ANTHROPIC_OTHER)])
+def test_results_of_a_batch_are_read_where_they_are_fetched(method: str, api: Api) -> None:
+    found = route("/v1/messages/batches/msgbatch_1/results", method)
+    assert isinstance(found, Route)
+    assert found.api is api
 
 
 def test_a_named_provider_takes_any_path_and_known_paths_keep_their_reader() -> None:
