@@ -179,7 +179,7 @@ class Exchange:
             if self._plan.holds_body:
                 self._held = True
                 request.pending.clear()
-                if self.caller is not None:
+                if self.caller is not None and self.caller.held:
                     self.caller.release_waiting()  # a key that was looked up may have held the body back
         if not self._held or request.complete:
             self._connect()
