@@ -1,5 +1,7 @@
 """A request's head, its headers sorted into the gateway's, the connection's and the provider's."""
 
+import re
+
 from majordomo.admit.metadata import OWN_NAMES, PREFIX
 
 _LENGTH, _HOP, _CONNECTION, _HOST, _CODING, _EXPECT, _TYPE, _CREDENTIAL, _ANTHROPIC = range(9)
@@ -134,7 +136,8 @@ def _split_target(target: bytes) -> tuple[bytes, bytes, bytes]:
         scheme, found, rest = target.partition(b"://")
         if not found or scheme.lower() not in (b"http", b"https"):
             raise MalformedHeadError("the request target must be a path")
-        target = b"/" + rest.partition(b"/")[2]
+        path_and_query = re.search(rb"[/?].*", rest)
+        target = b"/" + path_and_query[0].removeprefix(b"/") if path_and_query else b"/"
     path, _, query = target.partition(b"?")
     return target, path, query
 
