@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.contender import COMPLETION, INSTALLS, ROOT, Contender
-from bench.processes import CONTENDER_CORE, LOAD_CORE, BenchmarkError, Crew, free_port, listens, tree, wait_until
+from bench.processes import (
+    CONTENDER_CORE,
+    INSTRUMENT_ENV,
+    LOAD_CORE,
+    BenchmarkError,
+    Crew,
+    free_port,
+    listens,
+    tree,
+    wait_until,
+)
 
 
 @dataclass
@@ -139,7 +149,8 @@ def start_events(crew: Crew, program: Path, *, interval: str, events: int = 100)
         f"events-{port}",
         [str(program), "events", "-listen", f"127.0.0.1:{port}", "-interval", interval, "-events", str(events)],
         cores={LOAD_CORE},
-        env={"GOMAXPROCS": "1"},
+        env=INSTRUMENT_ENV,
+        measures=True,
     )
     wait_until(lambda: listens(port), seconds=10, what="the streaming upstream did not start")
     return port

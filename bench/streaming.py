@@ -1,13 +1,14 @@
 """Part 2: streamed replies of 100 events, back to back for the CPU per reply, 20 ms apart for the delay per event."""
 
 import json
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from bench.contender import CHAT_PATH, Contender
-from bench.processes import LOAD_CORE, BenchmarkError, cpu_seconds
+from bench.processes import INSTRUMENT_ENV, LOAD_CORE, BenchmarkError, become_instrument, cpu_seconds
 
 EVENTS = 100
 PACED_CONNECTIONS = 400
@@ -52,7 +53,15 @@ def run_streams(program: Path, url: str, headers: dict[str, str], *, connections
     lines = "\n".join(f"{name}: {value}" for name, value in headers.items())
     command = ["taskset", "-c", str(LOAD_CORE), str(program), "streams", "-url", url, "-headers", lines]
     command += ["-connections", str(connections), "-seconds", str(seconds), "-events", str(EVENTS)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
+    done = subprocess.run(
+        command,
+        env={**os.environ, **INSTRUMENT_ENV},
+        preexec_fn=become_instrument,
+        capture_output=True,
+        text=True,
+        timeout=seconds + 60,
+        check=False,
+    )
     if done.returncode:
         raise BenchmarkError(f"the streaming client failed: {done.stderr.strip()}")
     seen = json.loads(done.stdout)

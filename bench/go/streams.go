@@ -3,35 +3,50 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 const question = `{"model":"gpt-4o-mini","stream":true,"stream_options":{"include_usage":true},` +
 	`"messages":[{"role":"user","content":"Count to one hundred, one number at a time."}]}`
 
+// A deadline may fire this much before its time by another clock.
+const deadlineSlack = 10 * time.Millisecond
+
 var contentMark = []byte(`"delta":{"content":"`)
 
 // tally is what the client saw; it is printed as one JSON line.
 type tally struct {
-	Replies  int64   `json:"replies"`
-	Broken   int64   `json:"broken"`
-	Events   int64   `json:"events"`
-	Seconds  float64 `json:"seconds"`
-	P50Us    float64 `json:"p50_us"`
-	P99Us    float64 `json:"p99_us"`
-	WorstUs  float64 `json:"worst_us"`
-	Problem  string  `json:"problem"`
-	problems sync.Once
+	Replies int     `json:"replies"`
+	Broken  int     `json:"broken"`
+	Events  int     `json:"events"`
+	Seconds float64 `json:"seconds"`
+	P50Us   float64 `json:"p50_us"`
+	P99Us   float64 `json:"p99_us"`
+	WorstUs float64 `json:"worst_us"`
+	Problem string  `json:"problem"`
+}
+
+// caller is one connection that asks for one streamed reply after another.
+type caller struct {
+	address  string
+	request  []byte
+	expected int
+	until    time.Time
+	delays   []int64
+	replies  int
+	broken   int
+	problem  string
 }
 
 // streams keeps a number of streamed replies running and measures the delay of each event since it was sent.
@@ -44,49 +59,67 @@ func streams(arguments []string) {
 	expected := flags.Int("events", 100, "events in a whole reply")
 	flags.Parse(arguments)
 
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: *connections, DisableCompression: true}}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(*seconds*float64(time.Second)))
-	defer cancel()
-	var total tally
-	delays := make([][]int64, *connections)
-	var all sync.WaitGroup
-	begin := time.Now()
-	for i := range *connections {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			for ctx.Err() == nil {
-				delays[i] = one(ctx, client, *target, *headers, *expected, delays[i], &total)
-			}
-		}()
-	}
-	all.Wait()
-	total.Seconds = time.Since(begin).Seconds()
-	summarise(&total, slices.Concat(delays...))
-	json.NewEncoder(os.Stdout).Encode(&total)
-}
-
-// one runs a single reply to its end and returns the delays with its own appended.
-func one(ctx context.Context, client *http.Client, target, headers string, expected int, delays []int64, total *tally) []int64 {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, target, strings.NewReader(question))
+	parts, err := url.Parse(*target)
 	if err != nil {
 		fail(err)
 	}
-	request.Header.Set("Content-Type", "application/json")
+	begin := time.Now()
+	until := begin.Add(time.Duration(*seconds * float64(time.Second)))
+	callers := make([]*caller, *connections)
+	var all sync.WaitGroup
+	for i := range callers {
+		one := &caller{address: parts.Host, request: rawRequest(parts, *headers), expected: *expected, until: until}
+		callers[i] = one
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			one.run()
+		}()
+	}
+	all.Wait()
+	summarise(callers, time.Since(begin).Seconds())
+}
+
+func rawRequest(parts *url.URL, headers string) []byte {
+	var raw bytes.Buffer
+	fmt.Fprintf(&raw, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n", parts.Path, parts.Host)
 	for line := range strings.Lines(headers) {
-		if name, value, found := strings.Cut(strings.TrimSpace(line), ":"); found {
-			request.Header.Set(name, strings.TrimSpace(value))
+		if line = strings.TrimSpace(line); line != "" {
+			raw.WriteString(line + "\r\n")
 		}
 	}
-	response, err := client.Do(request)
-	if err != nil {
-		broken(ctx, total, err.Error())
-		return delays
+	fmt.Fprintf(&raw, "Content-Length: %d\r\n\r\n%s", len(question), question)
+	return raw.Bytes()
+}
+
+// run asks until the time is up. What the end of the time cuts off is not counted as broken.
+func (c *caller) run() {
+	for time.Now().Before(c.until) {
+		connection, err := net.Dial("tcp", c.address)
+		if err != nil {
+			c.note(err.Error())
+			continue
+		}
+		connection.SetDeadline(c.until)
+		replies := bufio.NewReaderSize(connection, 16<<10)
+		for err == nil {
+			err = c.ask(connection, replies)
+		}
+		connection.Close()
+		c.note(err.Error())
 	}
-	defer response.Body.Close()
+}
+
+func (c *caller) ask(connection net.Conn, replies *bufio.Reader) error {
+	if _, err := connection.Write(c.request); err != nil {
+		return err
+	}
+	response, err := http.ReadResponse(replies, nil)
+	if err != nil {
+		return err
+	}
 	if response.StatusCode != http.StatusOK {
-		broken(ctx, total, response.Status)
-		return delays
+		return fmt.Errorf("answered with %s", response.Status)
 	}
 	seen, whole := 0, false
 	lines := bufio.NewReaderSize(response.Body, 16<<10)
@@ -97,38 +130,44 @@ func one(ctx context.Context, client *http.Client, target, headers string, expec
 		}
 		if at := bytes.Index(line, contentMark); at >= 0 {
 			now := time.Now().UnixNano()
-			digits := line[at+len(contentMark):]
-			sent, _ := strconv.ParseInt(string(digits[:bytes.IndexByte(digits, '"')]), 10, 64)
-			delays = append(delays, now-sent)
+			sent, _ := strconv.ParseInt(string(line[at+len(contentMark):][:nanoDigits]), 10, 64)
+			c.delays = append(c.delays, now-sent)
 			seen++
 		} else if bytes.HasPrefix(line, []byte("data: [DONE]")) {
 			whole = true
 		}
 	}
-	if whole && seen == expected {
-		atomic.AddInt64(&total.Replies, 1)
-	} else {
-		broken(ctx, total, "a reply ended after "+strconv.Itoa(seen)+" events")
+	if !whole || seen != c.expected {
+		return fmt.Errorf("a reply ended after %d events", seen)
 	}
-	return delays
+	c.replies++
+	return nil
 }
 
-// broken counts a reply that did not come whole, unless the time was simply up.
-func broken(ctx context.Context, total *tally, why string) {
-	if ctx.Err() != nil {
-		return
+func (c *caller) note(problem string) {
+	if time.Now().Add(deadlineSlack).Before(c.until) {
+		c.broken++
+		c.problem = problem
+		time.Sleep(50 * time.Millisecond) // a contender that refuses at once must not be hammered
 	}
-	atomic.AddInt64(&total.Broken, 1)
-	total.problems.Do(func() { total.Problem = why })
-	time.Sleep(50 * time.Millisecond) // a contender that refuses at once must not be hammered
 }
 
-func summarise(total *tally, delays []int64) {
-	total.Events = int64(len(delays))
-	if len(delays) == 0 {
-		return
+func summarise(callers []*caller, seconds float64) {
+	total := tally{Seconds: seconds}
+	var delays []int64
+	for _, one := range callers {
+		total.Replies += one.replies
+		total.Broken += one.broken
+		if one.problem != "" {
+			total.Problem = one.problem
+		}
+		delays = append(delays, one.delays...)
 	}
-	slices.Sort(delays)
-	at := func(share float64) float64 { return float64(delays[int(share*float64(len(delays)-1))]) / 1e3 }
-	total.P50Us, total.P99Us, total.WorstUs = at(0.50), at(0.99), at(1)
+	total.Events = len(delays)
+	if len(delays) > 0 {
+		slices.Sort(delays)
+		at := func(share float64) float64 { return float64(delays[int(share*float64(len(delays)-1))]) / 1e3 }
+		total.P50Us, total.P99Us, total.WorstUs = at(0.50), at(0.99), at(1)
+	}
+	json.NewEncoder(os.Stdout).Encode(&total)
 }
