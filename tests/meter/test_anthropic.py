@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from meter_samples import (
+    JSON,
     MESSAGE,
     MESSAGE_STREAM,
     SSE,
@@ -19,6 +20,7 @@ from meter_samples import (
 
 from majordomo.apis import Api
 from majordomo.meter.reading import Reading, RequestFacts, UsageState
+from majordomo.meter.request import read_request
 
 MODEL = "claude-opus-5-20260401"
 
@@ -425,6 +427,7 @@ def test_large_items_of_a_batch_stay_apart_with_the_prompt_that_decides_their_br
 
     body = line("a", 10) + line("a", 150_000) + line("b", 30) + line("a", 20)
     reading = read(Api.ANTHROPIC_BATCH_RESULTS, body, "application/octet-stream")
+    assert reading.billed_once is None  # nothing says which batch it was
     assert [(part.model, dict(part.counts), part.context) for part in reading.parts] == [
         ("a", {"input": 30, "output": 2}, 20),
         ("b", {"input": 30, "output": 1}, 30),
@@ -433,6 +436,49 @@ def test_large_items_of_a_batch_stay_apart_with_the_prompt_that_decides_their_br
     assert reading.batch
     assert reading.state is UsageState.FINAL
     assert reading.input_tokens == 150_060
+
+
+ITEM = text({"custom_id": "c", "result": {"type": "succeeded", "message": MESSAGE}}) + b"\n"
+RESULTS_PATH = "/v1/messages/batches/msgbatch_01/results"
+
+
+@pytest.mark.parametrize("path", [RESULTS_PATH, "/v1/messages//batches/msgbatch%5f01//results"])
+def test_whole_results_carry_the_mark_of_their_batch(path: str):
+    """By the id in the path, however it is spelt: the second download of the same batch bills nothing."""
+    facts = read_request(Api.ANTHROPIC_BATCH_RESULTS, path, b"", "")
+    reading = read(Api.ANTHROPIC_BATCH_RESULTS, ITEM * 3, JSON, facts=facts)
+    assert reading.billed_once == "batch:msgbatch_01"
+    assert reading.state is UsageState.FINAL
+
+
+def test_ids_of_any_length_make_marks_that_tell_them_apart():
+    """Two long ids that begin alike are two batches."""
+    marks = set()
+    for end in "ab":
+        path = f"/v1/messages/batches/{'x' * 5_000}{end}/results"
+        facts = read_request(Api.ANTHROPIC_BATCH_RESULTS, path, b"", "")
+        marks.add(read(Api.ANTHROPIC_BATCH_RESULTS, ITEM, JSON, facts=facts).billed_once)
+    assert len(marks) == 2
+    assert all(mark is not None and len(mark) < 100 for mark in marks)
+
+
+@pytest.mark.parametrize(("status", "complete"), [(200, False), (206, True)])
+def test_results_that_did_not_come_whole_bill_nothing(status: int, complete: bool):
+    """The whole file tells the same items again. What was told is kept, and that the cost is unknown."""
+    facts = read_request(Api.ANTHROPIC_BATCH_RESULTS, RESULTS_PATH, b"", "")
+    body = ITEM * 3 + ITEM[:40]
+    reading = read(Api.ANTHROPIC_BATCH_RESULTS, body, JSON, facts=facts, status=status, complete=complete)
+    assert (reading.billed_once, reading.parts, reading.state) == (None, (), UsageState.NONE)
+    assert (reading.input_tokens, reading.output_tokens) == (None, None)
+    assert reading.usage is not None
+    assert "cut" in reading.problems
+
+
+def test_results_without_a_successful_item_claim_nothing():
+    """Nothing was used, so there is nothing to bill once."""
+    facts = read_request(Api.ANTHROPIC_BATCH_RESULTS, RESULTS_PATH, b"", "")
+    reading = read(Api.ANTHROPIC_BATCH_RESULTS, b'{"result":{"type":"expired"}}\n', JSON, facts=facts)
+    assert (reading.billed_once, reading.parts, reading.problems) == (None, (), ())
 
 
 def test_a_batch_service_tier_marks_a_reading_as_batch():

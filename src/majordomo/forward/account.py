@@ -182,6 +182,7 @@ class Account:
             error_type=reading.error_type,
             error_message=reading.error_message,
             problems=reading.problems + facts.problems,
+            billed_once=reading.billed_once,
         )
 
     def _reading(self, facts: RequestFacts, outcome: Outcome, complete: bool) -> Reading:

@@ -61,7 +61,9 @@ _MODELS = {
     Family.ANTHROPIC: Api.ANTHROPIC_MODELS,
     Family.GEMINI: Api.GEMINI_MODELS,
 }
-_USED_BY_POST = frozenset({*_OPENAI_PATHS.values(), Api.OPENAI_IMAGES, Api.ANTHROPIC_MESSAGES, *_GEMINI_VERBS.values()})
+_POST_USES = (*_OPENAI_PATHS.values(), Api.OPENAI_IMAGES, Api.ANTHROPIC_MESSAGES, *_GEMINI_VERBS.values())
+#: By which methods a request uses something, or is told of what was used. By others it looks, lists or deletes.
+_METHODS = {**dict.fromkeys(_POST_USES, (b"POST",)), Api.ANTHROPIC_BATCH_RESULTS: (b"GET",)}
 
 
 def api_of(path: bytes, *, anthropic_marks: bool) -> Api | None:
@@ -103,8 +105,8 @@ class Routes:
     def find(self, method: bytes, path: bytes, named: str | None, *, anthropic_marks: bool) -> Route | Refusal:
         """The route for a request, by its path and the provider that the caller named, if any."""
         api = api_of(path, anthropic_marks=anthropic_marks)
-        if api in _USED_BY_POST and method != b"POST":
-            api = _OTHER[api.family]  # looks at, lists or deletes what a POST has made, and uses nothing
+        if api in _METHODS and method not in _METHODS[api]:
+            api = _OTHER[api.family]
         if named is not None:
             provider = self._providers.get(named.strip().lower())
             if provider is None:

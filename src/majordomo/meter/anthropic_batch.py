@@ -2,6 +2,9 @@
 
 Plan: every line is read as it ends and forgotten. Items with small prompts are added up by model and tier, since no
 context bracket begins that low; items with large prompts stay parts of their own, up to a bound.
+
+The file can be downloaded as often as one likes, and the provider bills the batch once: a whole download carries the
+batch's mark. One that was cut uses nothing, and its cost is unknown; what it would bill, the whole one bills again.
 """
 
 from typing import Final
@@ -14,6 +17,7 @@ from majordomo.meter.counts import note
 from majordomo.meter.decoding import ABSENT, USAGE_LIMIT, decode
 from majordomo.meter.reading import Bucket, Part, Reading, RequestFacts, UsageState
 from majordomo.meter.sse import Lines
+from majordomo.meter.text import mark
 
 #: Prompts up to this many tokens are added up: Anthropic's lowest context bracket begins at 100,000.
 SMALL_PROMPT: Final = 65_536
@@ -59,12 +63,16 @@ class BatchResultsReader(ReaderBase):
         self._item(self._lines.rest())
         if self._lines.dropped:
             note(self._problems, "too_long")
-        reading = self._total
-        reading.parts = (*self._small.values(), *self._large)
-        reading.batch = True
-        if self._usages:
-            reading.usage = b"[" + b",".join(self._usages) + b"]"
-        return reading
+        total = self._total
+        usage = b"[" + b",".join(self._usages) + b"]" if self._usages else None
+        if not complete:
+            return Reading(model=total.model, usage=usage, service_tier=total.service_tier, batch=True)
+        total.parts = (*self._small.values(), *self._large)
+        total.usage = usage
+        total.batch = True
+        if total.parts and facts.batch_id is not None:
+            total.billed_once = mark("batch", facts.batch_id)
+        return total
 
     def _item(self, line: bytes) -> None:
         if not line.strip():

@@ -45,6 +45,8 @@ READERS: Final[dict[Api, tuple[Make, Make | None]]] = {
 #: Longest content type that is looked at: choices are remembered by it.
 _TYPE_LIMIT: Final = 128
 
+_PARTIAL_CONTENT: Final = 206
+
 #: Bodies of these begin with anything, or are never events.
 _NOT_SNIFFED: Final = frozenset({Api.OPENAI_SPEECH})
 
@@ -59,10 +61,10 @@ def reader_for(api: Api, *, status: int, content_type: str, content_encoding: st
     make = _makers(api, kind) if status < 400 else ErrorReader
     if make is None or status in (204, 304):
         return FreeReader()
-    reader = make(limit)
-    if content_encoding and content_encoding.strip().lower() != "identity":
-        return InflatingReader(reader, content_encoding)
-    return reader
+    behind = make(limit)
+    coded = content_encoding and content_encoding.strip().lower() != "identity"
+    reader = InflatingReader(behind, content_encoding) if coded else behind
+    return RangeReader(reader) if status == _PARTIAL_CONTENT else reader
 
 
 @lru_cache(maxsize=256)
@@ -77,6 +79,20 @@ def _makers(api: Api, content_type: str) -> Make | None:
     if kind == "text/event-stream":
         return events
     return partial(SniffingReader, body, events)
+
+
+class RangeReader:
+    """Stands before the reader of a range of bytes: whatever it is fed is no whole reply."""
+
+    __slots__ = ("_behind", "feed")
+
+    def __init__(self, behind: Reader) -> None:
+        self._behind = behind
+        self.feed = behind.feed
+
+    def finish(self, facts: RequestFacts, *, complete: bool) -> Reading:
+        """What the reader behind has read of a reply that was cut."""
+        return self._behind.finish(facts, complete=False)
 
 
 class SniffingReader(ReaderBase):

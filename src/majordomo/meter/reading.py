@@ -79,6 +79,8 @@ class Reading(msgspec.Struct, kw_only=True):
     error_type: str | None = None
     error_message: str | None = None
     problems: tuple[str, ...] = ()  # short, stable codes: "split_exceeds_total", "cut", "not_json", ...
+    #: Names what was used where several requests can be told of it (``text.mark``): the first row bills it, no other.
+    billed_once: str | None = None
 
 
 class RequestFacts(msgspec.Struct, kw_only=True):
@@ -92,6 +94,7 @@ class RequestFacts(msgspec.Struct, kw_only=True):
     input_bytes: int = 0  # size of the body, for estimates
     characters: int | None = None  # speech: length of the text to speak
     service_tier: str | None = None  # what was asked for; the response decides
+    batch_id: str | None = None  # Anthropic: the batch whose results are fetched
     problems: tuple[str, ...] = ()
 
 

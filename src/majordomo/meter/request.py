@@ -50,6 +50,7 @@ class _Gemini(msgspec.Struct, gc=False, rename="camel"):
 _FAMILIES: Final = {api: api.family for api in Api}
 _GEMINI_FAMILY: Final = Family.GEMINI
 _ANTHROPIC_FAMILY: Final = Family.ANTHROPIC
+_BATCH_RESULTS: Final = Api.ANTHROPIC_BATCH_RESULTS
 
 _BODY: Final = msgspec.json.Decoder(_Body)
 _SPEECH: Final = msgspec.json.Decoder(_Speech)
@@ -60,6 +61,7 @@ _CACHE_VALUE: Final = re.compile(rb"\s*:\s*(\{[^{}]*\})")
 _ONE_HOUR: Final = re.compile(rb'"ttl"\s*:\s*"1h"')
 #: Most cache marks of a request that are looked at. The API takes four.
 _CACHE_MARKS_MAX: Final = 64
+_BATCH: Final = re.compile(r"/batches/+([^/]+)/+results$")
 _GEMINI_MODEL: Final = re.compile(r"(?:models|tunedModels|endpoints)/([^/:?]+)")
 
 
@@ -78,6 +80,8 @@ def _read(api: Api, path: str, body: bytes | bytearray, content_type: str) -> Re
     family = _FAMILIES[api]
     if family is _GEMINI_FAMILY:
         return _gemini(api, path, body)
+    if api is _BATCH_RESULTS:
+        return RequestFacts(batch_id=_batch_id(path))
     if not body:
         return RequestFacts()
     if content_type and content_type[:10].lower() == "multipart/":
@@ -103,6 +107,12 @@ def _read(api: Api, path: str, body: bytes | bytearray, content_type: str) -> Re
         service_tier=name(said.service_tier),
         problems=tuple(problems),
     )
+
+
+def _batch_id(path: str) -> str | None:
+    """The batch of ``/v1/messages/batches/ID/results``, however its path is spelt."""
+    found = _BATCH.search(path)
+    return unquote(found[1]) if found else None
 
 
 def _all_one_hour(body: bytes | bytearray) -> bool:

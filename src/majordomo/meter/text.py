@@ -1,6 +1,7 @@
 """Text from outside, made fit for a row: bounded, no NUL, no lone surrogate, no credential."""
 
 import re
+from hashlib import blake2b
 from typing import Any, Final
 
 #: Longest name (model, tier, region, stop reason, error type) that is kept. Real ones stay under 100 characters.
@@ -31,6 +32,13 @@ def name(value: Any) -> str | None:
     if len(value) <= NAME_LIMIT and value.isascii() and value.isprintable():
         return value
     return safe_text(value, NAME_LIMIT)
+
+
+def mark(kind: str, identity: str) -> str:
+    """The name of something that several requests can be told of, such as ``batch:msgbatch_1``."""
+    if len(identity) > NAME_LIMIT:  # cut, two would become one and the second go unbilled
+        identity = blake2b(identity.encode("utf-8", "replace"), digest_size=16).hexdigest()
+    return f"{kind}:{safe_text(identity, NAME_LIMIT)}"
 
 
 def message(value: str) -> str:

@@ -79,3 +79,4 @@ class Close(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     error_type: str | None
     error_message: str | None
     problems: tuple[str, ...] = ()
+    billed_once: str | None = None  # what the bill is for, where several requests can be told of it

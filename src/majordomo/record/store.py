@@ -7,6 +7,7 @@ import asyncpg
 
 from majordomo.clock import WallClock
 from majordomo.logs import logger
+from majordomo.record.billed_once import bill_once
 from majordomo.record.database import Connection
 from majordomo.record.dead_letter import DeadLetters
 from majordomo.record.registry import MetadataKey, Observed, Registry
@@ -80,6 +81,7 @@ class Store:
     async def _write(
         self, connection: Connection, rows: list[Finished]
     ) -> tuple[Rollup, Counter[tuple[str, str, int | None]]]:
+        rows = await bill_once(connection, rows)
         rollup = Rollup()
         totals = Totals()
         seen: dict[MetadataKey, Observed] = {}
