@@ -454,8 +454,10 @@ class Caller(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        """True while an exchange is under way or waits."""
-        return self._exchange is not None or bool(self._waiting)
+        """True while an exchange is under way or waits, or the end of a reply has not gone out yet."""
+        if self._exchange is not None or self._waiting:
+            return True
+        return bool(self._transport.get_write_buffer_size())
 
     def stop(self) -> None:
         """The time to finish is over."""
