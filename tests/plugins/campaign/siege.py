@@ -1,0 +1,126 @@
+"""One siege: a fortress, its provider and its callers, round after round, each with its audit."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+
+from campaign.audit import Auditor, Tally, check_balances, check_totals, rows_of
+from campaign.callers import SESSIONS, Load, Mix, session_id
+from campaign.fortress import PATIENCE, Fortress
+from campaign.ledger import LedgerProvider, ledger_provider
+
+KEYS = ("first", "second", "third")
+
+
+class Siege:
+    """Rounds of load and blows. ``dice`` decides everything that is random."""
+
+    def __init__(self, fortress: Fortress, provider: LedgerProvider, dice: random.Random, mix: Mix) -> None:
+        self.fortress = fortress
+        self.provider = provider
+        self.dice = dice
+        self.tally = Tally()
+        keys = {name: fortress.process.create_key(name)["key"] for name in KEYS}
+        self.load = Load(fortress.port, keys, random.Random(dice.random()), mix)
+        self._round = 0
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Activate the metadata key ``Team`` and begin the sessions before there are rows: all of them then count."""
+        self.query(
+            "INSERT INTO llm_requests_metadata_keys (majordomo_api_key_id, key_name, is_active) "
+            "SELECT id, 'Team', true FROM api_keys"
+        )
+        for name in KEYS:
+            for number in range(SESSIONS):
+                self.query(
+                    "INSERT INTO claude_sessions (id, majordomo_api_key_id) "
+                    f"SELECT '{session_id(name, number)}', id FROM api_keys WHERE name = '{name}'"
+                )
+
+    def query(self, sql: str) -> list[asyncpg.Record]:
+        """The rows of a query."""
+
+        async def fetch() -> list[asyncpg.Record]:
+            connection = await asyncpg.connect(self.fortress.dsn, timeout=PATIENCE)
+            try:
+                return await connection.fetch(sql)
+            finally:
+                await connection.close()
+
+        return asyncio.run(fetch())
+
+    def round(self, *blows: str, before: float = 1.0, after: float = 0.7) -> Tally:
+        """Load, some blows at random moments, load until all is well again; then the audit."""
+        self._round += 1
+        self.load.start(self._round)
+        struck = []
+        try:
+            time.sleep(self.dice.uniform(0.3, before))
+            for name in blows:
+                struck.append(self.fortress.strike(name, self.dice))
+                time.sleep(self.dice.uniform(0, after / 2))
+            self.fortress.wait_until_sound()
+            time.sleep(self.dice.uniform(0.1, after))
+        finally:
+            self.load.stop()
+        auditor = Auditor(self.load.of_round(self._round), self.provider.entries(self._round), struck)
+        tally = asyncio.run(self._audit(auditor))
+        self.tally.add(tally)
+        return tally
+
+    async def _audit(self, auditor: Auditor) -> Tally:
+        connection = await asyncpg.connect(self.fortress.dsn, timeout=PATIENCE)
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while True:
+                unsettled = await self.fortress.unsettled(connection)
+                rows = await rows_of(connection, self._round)
+                if not unsettled and not auditor.missing(rows):  # what a caller left is read to its end first
+                    break
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"{unsettled}; rows missing: {auditor.missing(rows)}; {self.fortress.said()}")
+                await asyncio.sleep(0.1)
+            tally = auditor.check(rows)
+            await check_balances(connection)
+        finally:
+            await connection.close()
+        return tally
+
+    def check_health(self) -> None:
+        """``doctor`` finds nothing that fails, and the counters count no failure."""
+        found = json.loads(self.fortress.process.run("doctor", "--json", "--port", str(self.fortress.port)))
+        failed = [finding for finding in found["findings"] if finding["state"] == "fail"]
+        assert not failed, failed
+
+    def check_end(self, dsn: str) -> None:
+        """Of the stopped gateway: the database holds what all rounds together say."""
+
+        async def check() -> None:
+            connection = await asyncpg.connect(dsn)
+            try:
+                await check_balances(connection)
+                await check_totals(connection, self.tally)
+                open_ones = await connection.fetchval("SELECT count(*) FROM journal_openings")
+                assert open_ones == 0, f"{open_ones} requests are still open in a database without journals"
+            finally:
+                await connection.close()
+
+        asyncio.run(check())
+
+
+@contextmanager
+def siege(data_dir: Path, seed: int, *, mix: Mix | None = None, database_url: str | None = None) -> Iterator[Siege]:
+    """A running gateway on ``data_dir``, ready to be hurt."""
+    with ledger_provider(data_dir.parent) as provider:
+        fortress = Fortress(data_dir, provider.url, database_url=database_url)
+        try:
+            yield Siege(fortress, provider, random.Random(seed), mix or Mix())
+        finally:
+            fortress.process.close()
