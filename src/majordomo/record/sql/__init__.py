@@ -1,1 +1,1 @@
-"""The SQL of this room: one statement each, named for the question or change it makes. Read by ``record.statements``."""
+"""The SQL of this room: one statement each, named for its question or change. Read by ``record.statements``."""
