@@ -22,7 +22,7 @@ NODE_TESTS := $(dir $(wildcard tests/sdk/package.json tests/sdk/*/package.json))
 # The environment's own `node` and `npm` come first, so that the tests do not depend on the machine's.
 WITH_NODE = PATH="$(abspath $(BIN)):$$PATH"
 
-.PHONY: help run test check lint test-all campaign bench bench-quick bench-deps demo docs prices fmt lock clean
+.PHONY: help run test check lint campaign bench bench-quick bench-deps demo docs prices fmt lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,8 +46,10 @@ lint: $(VENV)/.installed-dev ## format, lint, types, import layers, documents in
 	$(BIN)/lint-imports
 	$(BIN)/python docs/reference.py --check
 
-campaign: $(VENV)/.installed-dev node-packages ## the long versions of the randomised tests (half an hour)
-	@$(WITH_NODE) MAJORDOMO_CAMPAIGN=1 $(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+campaign: $(VENV)/.installed-dev node-packages ## the long versions of the randomised tests (half an hour); CAMPAIGN_SEED repeats one
+	@$(WITH_NODE) CAMPAIGN_ROUNDS=$${CAMPAIGN_ROUNDS:-150} CAMPAIGN_OUTAGE_SECONDS=$${CAMPAIGN_OUTAGE_SECONDS:-60} \
+	  CAMPAIGN_SOAK_SECONDS=$${CAMPAIGN_SOAK_SECONDS:-600} \
+	  $(BIN)/python -m pytest -m slow -s -o faulthandler_timeout=3600 $(PYTEST_ARGS)
 
 bench: $(VENV)/.installed-bench ## compare with nginx, Go, LiteLLM and Portkey on one core each (needs nginx and wrk)
 	$(BIN)/python -m bench $(ARGS)
