@@ -27,11 +27,26 @@ def safe_text(value: str, limit: int) -> str:
 
 def name(value: Any) -> str | None:
     """A name such as a model's, or None if ``value`` is not one."""
-    if not value or value.__class__ is not str:
+    if value is None or value.__class__ is not str:
         return None
-    if len(value) <= NAME_LIMIT and value.isascii() and value.isprintable():
-        return value
-    return safe_text(value, NAME_LIMIT)
+    return _names[value]
+
+
+class _Names(dict[str, str | None]):
+    """Names already judged: a gateway sees few, each of them in every request."""
+
+    _KEPT: Final = 4096
+
+    def __missing__(self, value: str) -> str | None:
+        if len(value) > NAME_LIMIT or not value:
+            return safe_text(value, NAME_LIMIT) or None
+        if len(self) >= self._KEPT:
+            self.clear()
+        made = self[value] = value if value.isascii() and value.isprintable() else safe_text(value, NAME_LIMIT)
+        return made
+
+
+_names = _Names()
 
 
 def mark(kind: str, identity: str) -> str:
