@@ -63,8 +63,9 @@ class KeyFeed:
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as lost:
                 if attempt == 0:
                     _log.warning("key store away, serving the keys that are known", reason=type(lost).__name__)
-            else:
-                attempt = 0
+            except Exception:
+                # Anything else is a fault of ours or of the driver's; a feed that ended would keep revoked keys valid.
+                _log.exception("following the key store failed")
             attempt = 0 if self._ring.fresh else attempt + 1
             self._ring.fresh = False
             self._connection = None
@@ -102,8 +103,10 @@ class KeyFeed:
             command_timeout=_QUERY_TIMEOUT,
             server_settings={"application_name": "majordomo front desk"},
         )
+        self._changed = asyncio.Queue()  # what was announced to an earlier connection is in the rows below
         try:
             await connection.add_listener(CHANNEL, self._heard)
+            connection.add_termination_listener(self._broke)
             rows = await connection.fetch(_ALL)
             self._ring.replace_all({row["key_hash"]: _key(row) for row in rows})
             self._misses.clear()
@@ -118,9 +121,14 @@ class KeyFeed:
                 connection.terminate()
 
     async def _take_one_change(self, connection: "asyncpg.Connection[Any]") -> None:
-        try:
-            key_id = await asyncio.wait_for(self._changed.get(), _PROBE_SECONDS)
-        except TimeoutError:
+        key_id = None
+        with suppress(TimeoutError):
+            # Not wait_for: it can lose a cancellation that comes together with a change, and stopping would hang.
+            async with asyncio.timeout(_PROBE_SECONDS):
+                key_id = await self._changed.get()
+        if connection.is_closed():
+            raise ConnectionResetError
+        if key_id is None:
             async with self._busy:
                 await connection.execute("SELECT 1")
             return
@@ -140,6 +148,9 @@ class KeyFeed:
 
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         self._changed.put_nowait(str(payload))
+
+    def _broke(self, _connection: object) -> None:
+        self._changed.put_nowait("")  # whoever waits for a change looks at once, not at the next probe
 
     def _save(self) -> None:
         saved = [_SavedKey(h, key.id, key.org_id, key.active, key.on_hangup) for h, key in self._ring.items()]
