@@ -21,6 +21,7 @@ class Api(StrEnum):
     OPENAI_CHAT = "openai.chat"
     OPENAI_COMPLETIONS = "openai.completions"
     OPENAI_RESPONSES = "openai.responses"
+    OPENAI_RESPONSE = "openai.response"  # one that was made before: fetched, or cancelled
     OPENAI_EMBEDDINGS = "openai.embeddings"
     OPENAI_IMAGES = "openai.images"
     OPENAI_SPEECH = "openai.speech"

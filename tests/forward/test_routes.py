@@ -17,9 +17,11 @@ TABLE = [
     ("/v1/completions", Api.OPENAI_COMPLETIONS, True),
     ("/v1/embeddings", Api.OPENAI_EMBEDDINGS, True),
     ("/v1/responses", Api.OPENAI_RESPONSES, True),
-    ("/v1/responses/resp_1", Api.OPENAI_OTHER, True),
+    ("/v1/responses/resp_1", Api.OPENAI_RESPONSE, True),
     ("/v1/responses/compact", Api.OPENAI_RESPONSES, True),
-    ("/v1/responses/resp_1/cancel", Api.OPENAI_OTHER, True),
+    ("/v1/responses/resp_1/cancel", Api.OPENAI_RESPONSE, True),
+    ("/v1/responses/resp_1/input_items", Api.OPENAI_OTHER, True),
+    ("/v1/responses/resp_1/input_items/cancel", Api.OPENAI_OTHER, True),
     ("/v1/images/generations", Api.OPENAI_IMAGES, True),
     ("/v1/images/edits", Api.OPENAI_IMAGES, True),
     ("/v1/audio/speech", Api.OPENAI_SPEECH, True),
@@ -110,6 +112,21 @@ def test_a_look_at_what_a_post_made_uses_nothing(path: bytes) -> None:
         found = Routes(PROVIDERS).find(method, path, None, anthropic_marks=False)
         assert isinstance(found, Route)
         assert found.api in (Api.OPENAI_OTHER, Api.ANTHROPIC_OTHER)
+
+
+@pytest.mark.parametrize(
+    ("path", "fetched"),
+    [
+        (b"/v1/responses/resp_1", Api.OPENAI_RESPONSE),
+        (b"/v1/messages/batches/msgbatch_1/results", Api.ANTHROPIC_BATCH_RESULTS),
+    ],
+)
+def test_usage_that_is_told_later_is_read_where_it_is_fetched(path: bytes, fetched: Api) -> None:
+    """By GET alone: HEAD has no body, and DELETE tells nothing."""
+    for method, api in ((b"GET", fetched), (b"HEAD", None), (b"DELETE", None)):
+        found = Routes(PROVIDERS).find(method, path, None, anthropic_marks=False)
+        assert isinstance(found, Route)
+        assert found.api is (api or (Api.OPENAI_OTHER if b"responses" in path else Api.ANTHROPIC_OTHER))
 
 
 # -- providers ------------------------------------------------------------------------------------------------------

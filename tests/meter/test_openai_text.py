@@ -350,6 +350,93 @@ def test_a_background_response_has_used_nothing_yet():
     assert reading.problems == ()
 
 
+BACKGROUND = RequestFacts(background=True, input_bytes=400)
+RUNNING = {"background": True, "status": "in_progress", "output": [], "usage": None}
+
+
+def fetched(*, http: int = 200, complete: bool = True, **more: Any) -> Reading:
+    body = text({**RESPONSE, **more})
+    return read(Api.OPENAI_RESPONSE, body, status=http, complete=complete, facts=RequestFacts())
+
+
+def fetched_stream(*, created: dict[str, Any], last: dict[str, Any] | None, complete: bool = True) -> Reading:
+    seen = [{"type": "response.created", "response": {**RESPONSE, **created}}] if created else []
+    seen.append({"type": "response.output_text.delta", "item_id": "m", "delta": "x" * 400})
+    if last is not None:
+        seen.append({"type": "response.completed", "response": {**RESPONSE, **last}})
+    return read(Api.OPENAI_RESPONSE, events(*seen), SSE, complete=complete, facts=RequestFacts())
+
+
+@pytest.mark.parametrize("status", ["completed", "incomplete", "failed", "cancelled"])
+def test_the_end_of_a_background_response_is_billed_where_it_is_fetched(status: str):
+    """Whichever end it came to; the mark is the same at every look, so that only one is billed."""
+    for reading in (fetched(background=True, status=status), fetched_stream(created={}, last={"background": True})):
+        assert reading.billed_once == "response:resp_1"
+        assert reading.state is UsageState.FINAL
+        assert billed(reading) == [billed(response())[0]]
+        assert reading.model == "gpt-5.6-2026-02-01"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"background": False},
+        {"background": None},
+        {},
+        {"background": True, "status": "queued", "usage": None, "output": []},
+        RUNNING,
+        {"background": True, "status": "in_progress"},
+        {"background": True, "status": "failed", "usage": None},
+        {"background": True, "usage": {"input_tokens": 5}},
+    ],
+    ids=str,
+)
+def test_whatever_else_is_fetched_has_used_nothing(told: dict[str, Any]):
+    """It was billed where it was made, has not ended yet, or tells no usage."""
+    for reading in (fetched(**told), fetched_stream(created=told, last=None)):
+        assert (reading.state, reading.parts, reading.billed_once) == (UsageState.NONE, (), None)
+        assert reading.problems == ()
+
+
+@pytest.mark.parametrize(("http", "complete"), [(200, False), (206, True)])
+def test_what_was_not_fetched_whole_is_left_to_the_next_look(http: int, complete: bool):
+    """A part of a reply may lack what is billed. One that says it was billed elsewhere is free, cut or not."""
+    reading = fetched(background=True, http=http, complete=complete)
+    assert (reading.state, reading.parts, reading.problems) == (UsageState.NONE, (), ("cut",))
+    assert fetched(background=False, http=http, complete=complete).problems == ()
+    assert fetched_stream(created={"background": False}, last=None, complete=False).problems == ()
+    assert fetched_stream(created=RUNNING, last=None, complete=False).problems == ("cut",)
+
+
+def test_a_background_stream_that_came_to_its_end_carries_the_mark_of_its_response():
+    """The same response can still be fetched, and must not be billed again."""
+    body = events(
+        {"type": "response.created", "response": {**RESPONSE, **RUNNING}},
+        {"type": "response.completed", "response": {**RESPONSE, "background": True}},
+    )
+    reading = read(Api.OPENAI_RESPONSES, body, SSE, facts=BACKGROUND)
+    assert (reading.state, reading.billed_once) == (UsageState.FINAL, "response:resp_1")
+    assert response().billed_once is None
+
+
+@pytest.mark.parametrize("facts", [BACKGROUND, RequestFacts(input_bytes=400)])
+def test_a_background_stream_that_broke_off_bills_nothing_as_its_end_can_be_fetched(facts: RequestFacts):
+    """An estimate would be billed beside the exact usage. A response that says no background is estimated as ever."""
+    delta = {"type": "response.output_text.delta", "item_id": "m", "delta": "x" * 400}
+    for told, state in ((RUNNING, UsageState.NONE), ({**RUNNING, "background": False}, UsageState.ESTIMATED)):
+        body = events({"type": "response.created", "response": {**RESPONSE, **told}}, delta)
+        reading = read(Api.OPENAI_RESPONSES, body, SSE, complete=False, facts=facts)
+        assert (reading.state, bool(reading.parts)) == (state, state is not UsageState.NONE)
+        assert "cut" in reading.problems
+
+
+def test_a_caller_who_leaves_before_a_background_response_was_named_bills_nothing():
+    """It may have begun, and then it can be fetched; nothing of it is known here."""
+    for content_type in (JSON, SSE, ""):
+        reading = read(Api.OPENAI_RESPONSES, b"", content_type, complete=False, facts=BACKGROUND)
+        assert (reading.state, reading.parts, reading.problems[0]) == (UsageState.NONE, (), "cut")
+
+
 def test_a_cut_response_stream_is_estimated_with_the_tools_that_ran():
     """A cancelled stream reports no usage."""
     body = events(

@@ -34,10 +34,10 @@ _OPENAI_PATHS = {
     b"/audio/translations": Api.OPENAI_TRANSCRIPTION,
 }
 _OPENAI_PREFIXES = (
-    (b"/responses/", Api.OPENAI_OTHER),
     (b"/images/", Api.OPENAI_IMAGES),
     (b"/audio/", Api.OPENAI_OTHER),
 )
+_OPENAI_RESPONSE = b"/responses/"
 _ANTHROPIC_PATHS = {
     b"/v1/messages": Api.ANTHROPIC_MESSAGES,
     b"/v1/messages/count_tokens": Api.ANTHROPIC_COUNT_TOKENS,
@@ -63,7 +63,11 @@ _MODELS = {
 }
 _POST_USES = (*_OPENAI_PATHS.values(), Api.OPENAI_IMAGES, Api.ANTHROPIC_MESSAGES, *_GEMINI_VERBS.values())
 #: By which methods a request uses something, or is told of what was used. By others it looks, lists or deletes.
-_METHODS = {**dict.fromkeys(_POST_USES, (b"POST",)), Api.ANTHROPIC_BATCH_RESULTS: (b"GET",)}
+_METHODS = {
+    **dict.fromkeys(_POST_USES, (b"POST",)),
+    Api.OPENAI_RESPONSE: (b"GET", b"POST"),
+    Api.ANTHROPIC_BATCH_RESULTS: (b"GET",),
+}
 
 
 def api_of(path: bytes, *, anthropic_marks: bool) -> Api | None:
@@ -78,6 +82,9 @@ def api_of(path: bytes, *, anthropic_marks: bool) -> Api | None:
     api = _OPENAI_PATHS.get(bare)
     if api is not None:
         return api
+    if bare.startswith(_OPENAI_RESPONSE):
+        parts = bare[len(_OPENAI_RESPONSE) :].split(b"/")
+        return Api.OPENAI_RESPONSE if len(parts) == 1 or parts[1:] == [b"cancel"] else Api.OPENAI_OTHER
     for prefix, api in _OPENAI_PREFIXES:
         if bare.startswith(prefix):
             return api

@@ -4,6 +4,10 @@ Plan of the stream: ``response.created`` tells the model, deltas are only measur
 where they are tool calls, and ``response.completed``, ``incomplete`` or ``failed`` brings the usage. Tools are billed
 apart and are not in ``usage``: web and file searches are counted among the output items, unless ``tool_usage`` says
 how many were billable.
+
+A background response runs on without its caller, who fetches it until it has ended: it is answered before it has used
+anything, a stream of it that broke off can be taken up again, and each look at its end tells the same usage. So what is
+not its end bills nothing, and every end carries its mark. Any other response was billed where it was made.
 """
 
 from typing import Final
@@ -18,7 +22,7 @@ from majordomo.meter.estimate import add_counts, complete_reading
 from majordomo.meter.openai_images import image_part
 from majordomo.meter.openai_usage import read_usage, token_usage
 from majordomo.meter.reading import Bucket, Part, Reading, RequestFacts, UsageState
-from majordomo.meter.text import name
+from majordomo.meter.text import mark, name
 
 
 class _Item(msgspec.Struct, gc=False):
@@ -36,6 +40,8 @@ class _Incomplete(msgspec.Struct, gc=False):
 
 
 class _Response(msgspec.Struct, gc=False):
+    id: str | None = None
+    background: bool | None = None
     model: str | None = None
     status: str | None = None
     service_tier: str | None = None
@@ -65,33 +71,39 @@ _TEXT_KEYS: Final = (b'"delta":"', b'"delta": "')
 _LAST_EVENTS: Final = frozenset(
     {"response.completed", "response.incomplete", "response.failed", "response.cancelled", "response.done"}
 )
-#: A background request is answered before it has run; its usage is told where it is fetched.
+#: Has not ended: its usage is told later, where it is fetched.
 _UNSTARTED: Final = frozenset({"queued", "in_progress"})
 
 
 class ResponsesReader(BodyReader):
     """A whole response."""
 
-    __slots__ = ()
+    __slots__ = ("_status",)
 
     def _read(self, body: bytes, facts: RequestFacts) -> Reading:
         reading = Reading()
         response = decode(_RESPONSE, body, self._problems)
+        self._status = None if response is None else response.status
         if response is not None:
             _read_response(response, reading, {}, self._problems)
         return reading
 
     def _free(self, reading: Reading) -> bool:
-        return reading.stop_reason in _UNSTARTED
+        return self._status in _UNSTARTED
+
+    def _estimate(self, reading: Reading, body: bytes, facts: RequestFacts) -> None:
+        if self._status is not None or not facts.background:
+            super()._estimate(reading, body, facts)
 
 
 class ResponsesStreamReader(EventReader):
     """A response in events."""
 
-    __slots__ = ("_calls", "_error", "_final", "_shown")
+    __slots__ = ("_background", "_calls", "_error", "_final", "_shown")
 
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
+        self._background: bool | None = None  # as the response says
         self._shown = Reading()  # what is known so far
         self._calls: dict[str, int] = {}  # finished tool calls by the type of their item
         self._error: tuple[str | None, str | None] | None = None
@@ -113,6 +125,7 @@ class ResponsesStreamReader(EventReader):
         elif kind in _LAST_EVENTS or kind == "response.created":
             response = decode(_RESPONSE, bytes(event.response), self._problems)
             if response is not None:
+                self._background = response.background
                 self._final = kind in _LAST_EVENTS
                 _read_response(response, self._shown, self._calls, self._problems)
         elif kind == "error":
@@ -131,12 +144,70 @@ class ResponsesStreamReader(EventReader):
         reading = self._shown
         if self._error is not None:
             reading.error_type, reading.error_message = self._error
-        if reading.state is UsageState.NONE and (self._text or reading.error_type is None):
+        background = facts.background if self._background is None else self._background
+        runs_on = background and not self._final
+        if reading.state is UsageState.NONE and not runs_on and (self._text or reading.error_type is None):
             complete_reading(reading, facts, self._text, self._problems)
             _bill_calls(reading, self._calls, self._problems)
         if not self._final and reading.stop_reason in _UNSTARTED:
             reading.stop_reason = None
         return reading
+
+
+class FetchedResponseReader(BodyReader):
+    """A whole response that was made before."""
+
+    __slots__ = ()
+
+    def _read(self, body: bytes, facts: RequestFacts) -> Reading:
+        response = decode(_RESPONSE, body, self._problems)
+        if response is not None and response.background is False:
+            self._problems.clear()  # whatever may be wrong with it, it was billed where it was made
+        if response is None or not response.background or "cut" in self._problems:
+            return Reading()
+        return _ended(response, self._problems)
+
+    def _free(self, reading: Reading) -> bool:
+        return True
+
+
+class FetchedResponseStreamReader(EventReader):
+    """The events of a response that was made before."""
+
+    __slots__ = ("_background", "_shown")
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self._background: bool | None = None
+        self._shown = Reading()
+
+    def _event(self, data: bytes) -> None:
+        if data.startswith(_STARTS) and data.find(b".delta", 0, _KIND_SPAN) >= 0:
+            return
+        event = decode(_EVENT, data, self._problems)
+        if event is None or (event.type not in _LAST_EVENTS and event.type != "response.created"):
+            return
+        response = decode(_RESPONSE, bytes(event.response), self._problems)
+        if response is None:
+            return
+        self._background = response.background
+        if response.background and event.type in _LAST_EVENTS:
+            self._shown = _ended(response, self._problems)
+
+    def _close(self, facts: RequestFacts, complete: bool) -> Reading:
+        if self._background is False:
+            self._problems.clear()  # as in FetchedResponseReader
+        return self._shown
+
+
+def _ended(response: _Response, problems: list[str]) -> Reading:
+    """What a background response used; nothing before its end, and nothing that it does not tell."""
+    reading = Reading()
+    if response.status not in _UNSTARTED:
+        _read_response(response, reading, {}, problems)
+    if reading.state is UsageState.FINAL:
+        return reading
+    return Reading(error_type=reading.error_type, error_message=reading.error_message)
 
 
 def _read_response(response: _Response, reading: Reading, calls: dict[str, int], problems: list[str]) -> None:
@@ -173,6 +244,8 @@ def _read_response(response: _Response, reading: Reading, calls: dict[str, int],
     reading.usage = text
     if reading.parts:
         _bill_calls(reading, calls, problems)
+    if response.background and response.id and reading.state is UsageState.FINAL:
+        reading.billed_once = mark("response", response.id)
 
 
 def _bill_calls(reading: Reading, calls: dict[str, int], problems: list[str]) -> None:

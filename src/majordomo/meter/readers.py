@@ -21,7 +21,12 @@ from majordomo.meter.openai_audio import (
 from majordomo.meter.openai_chat import ChatReader, ChatStreamReader
 from majordomo.meter.openai_embeddings import EmbeddingsReader
 from majordomo.meter.openai_images import ImagesReader, ImagesStreamReader
-from majordomo.meter.openai_responses import ResponsesReader, ResponsesStreamReader
+from majordomo.meter.openai_responses import (
+    FetchedResponseReader,
+    FetchedResponseStreamReader,
+    ResponsesReader,
+    ResponsesStreamReader,
+)
 from majordomo.meter.reading import Reader, Reading, RequestFacts
 
 Make = Callable[[int], ReaderBase]
@@ -31,6 +36,7 @@ READERS: Final[dict[Api, tuple[Make, Make | None]]] = {
     Api.OPENAI_CHAT: (ChatReader, ChatStreamReader),
     Api.OPENAI_COMPLETIONS: (ChatReader, ChatStreamReader),
     Api.OPENAI_RESPONSES: (ResponsesReader, ResponsesStreamReader),
+    Api.OPENAI_RESPONSE: (FetchedResponseReader, FetchedResponseStreamReader),
     Api.OPENAI_EMBEDDINGS: (EmbeddingsReader, None),
     Api.OPENAI_IMAGES: (ImagesReader, ImagesStreamReader),
     Api.OPENAI_SPEECH: (SpeechReader, SpeechStreamReader),

@@ -94,6 +94,7 @@ class RequestFacts(msgspec.Struct, kw_only=True):
     input_bytes: int = 0  # size of the body, for estimates
     characters: int | None = None  # speech: length of the text to speak
     service_tier: str | None = None  # what was asked for; the response decides
+    background: bool = False  # OpenAI Responses: runs on without the caller, who fetches it later
     batch_id: str | None = None  # Anthropic: the batch whose results are fetched
     problems: tuple[str, ...] = ()
 

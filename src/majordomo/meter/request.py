@@ -23,6 +23,7 @@ class _Body(msgspec.Struct, gc=False):
 
     model: str | None = None
     stream: bool | None = None
+    background: bool | None = None
     stream_options: _StreamOptions | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
@@ -105,6 +106,7 @@ def _read(api: Api, path: str, body: bytes | bytearray, content_type: str) -> Re
         max_output_tokens=limit,
         input_bytes=len(body),
         service_tier=name(said.service_tier),
+        background=said.background is True,
         problems=tuple(problems),
     )
 
