@@ -13,6 +13,7 @@ from recorded_rows import KEYS, exchange, record
 
 from majordomo.meter.reading import UsageState
 from majordomo.record.frames import Outcome
+from majordomo.report.questions.usage import Usage
 
 Run = Callable[..., tuple[int, str, str]]
 Query = Callable[..., list[tuple[object, ...]]]
@@ -83,10 +84,38 @@ def test_every_breakdown_adds_up(majordomo: Run, traffic: None, dimension: str) 
     """Rows and total agree, in JSON and in the table."""
     told = json.loads(majordomo("usage", "by", dimension, "--json")[1])
     assert sum(row["requests"] for row in told["rows"]) == told["total"]["requests"] == 5
-    assert sum(Decimal(row["total_cost"]) for row in told["rows"]) == Decimal(told["total"]["total_cost"])
+    assert sum(Decimal(row["total_cost"] or 0) for row in told["rows"]) == Decimal(told["total"]["total_cost"])
     code, out, _ = majordomo("usage", "by", dimension)
     assert code == 0
     assert cells(out, "Total")[0].strip() == "5"
+
+
+def test_a_cost_that_nobody_knows_is_not_shown_as_nothing(majordomo: Run, traffic: None) -> None:
+    """A value of which nothing has a price says so; totals are exact and name what is missing from them."""
+    out = majordomo("usage", "by", "model")[1]
+    row = [cell.strip() for cell in cells(out, "new")]
+    assert (row[0], row[5], row[6], row[8]) == ("1", "unknown", "–", "1")
+    assert [cell.strip() for cell in cells(out, "Total")][5] == "1.000000250000228"
+    assert "1 requests used something without a known price" in out
+    told = json.loads(majordomo("usage", "by", "model", "--json")[1])
+    rows = {row["value"]: row for row in told["rows"]}
+    costs = [name for name in told["total"] if name.endswith("_cost")]
+    assert len(costs) == 6
+    assert [rows["new"][name] for name in costs] == [None] * 6
+    assert (rows["new"]["unpriced"], told["total"]["unpriced"]) == (1, 1)
+    assert rows[None]["total_cost"] == "0"  # a lost request: nothing is known to have been used
+    assert told["total"]["total_cost"] == "1.000000250000228"
+
+
+@pytest.mark.parametrize(
+    ("requests", "errors", "unpriced", "cost", "unknown"),
+    [(2, 0, 2, 0, True), (3, 1, 2, 0, True), (3, 0, 2, 0, False), (3, 0, 2, 1, False), (2, 2, 0, 0, False)],
+)
+def test_a_cost_is_unknown_where_nothing_that_succeeded_has_a_price(
+    requests: int, errors: int, unpriced: int, cost: int, unknown: bool
+) -> None:
+    usage = Usage(requests=requests, errors=errors, unpriced=unpriced, total_cost=Decimal(cost))
+    assert usage.cost_unknown is unknown
 
 
 def test_metadata_shows_none_and_empty_apart(majordomo: Run, traffic: None) -> None:
@@ -161,6 +190,23 @@ def test_a_narrow_terminal_keeps_every_figure(majordomo: Run, traffic: None, mon
     out = majordomo("usage", "requests")[1]
     assert "1.000000250000000" in out
     assert max(map(len, out.splitlines())) <= 100
+
+
+def test_a_narrow_terminal_leaves_columns_out_but_no_name_and_no_cost(
+    majordomo: Run, traffic: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    wide = majordomo("usage", "by", "model")[1]
+    monkeypatch.setenv("COLUMNS", "72")
+    narrow = majordomo("usage", "by", "model")[1]
+    assert "Mean ms" in wide
+    assert "Mean ms" not in narrow
+    assert max(map(len, narrow.splitlines())) <= 72
+    for line in wide.splitlines():
+        if "." in line and "(" not in line:
+            name, cost = line.split()[0], next((word for word in line.split() if "." in word and "%" not in word), "")
+            assert name in narrow
+            assert cost in narrow
 
 
 def test_one_request_has_every_field_and_its_buckets(majordomo: Run, traffic: None, query: Query) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 #: Width where no terminal says one: a file or pipe should get whole lines.
 _PIPE_WIDTH = 240
+_BOUNDLESS = 10_000  # columns of a terminal in which every table has room
 NONE = "–"
 
 
@@ -45,6 +46,19 @@ def table(
             header_style="bold",
         )
     return made
+
+
+def fitted(shown: "Table", out: "Console", expendable: Sequence[str]) -> "Table":
+    """The table without as many ``expendable`` columns, the first named first, as the terminal is too narrow for.
+
+    Left alone, a narrow terminal would cut figures and squeeze names away.
+    """
+    boundless = out.options.update(max_width=_BOUNDLESS)
+    for name in expendable:
+        if out.measure(shown, options=boundless).maximum <= out.width:
+            break
+        shown.columns = [column for column in shown.columns if column.header != name]
+    return shown
 
 
 def cell(value: Any, style: str = "") -> "Text":

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from majordomo.cli.tables import NONE, cell, console, count, moment, money_column, percent, table
+from majordomo.cli.tables import NONE, cell, console, count, fitted, moment, money_column, percent, table
 from majordomo.report.questions.billed import UNITS, BilledBucket
 from majordomo.report.questions.plain import exact
 from majordomo.report.questions.requests import RequestLine
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from majordomo.settings import Settings
 
+_COSTS = tuple(name for name in Usage.__struct_fields__ if name.endswith("_cost"))
 _MILLION = 1_000_000
+_UNKNOWN = "unknown"
 _NONE_ROW = "(none)"
 
 #: Columns from which on a request's id has room beside the rest.
@@ -30,9 +32,9 @@ def summary_json(scope: Scope, answer: Summary) -> dict[str, Any]:
 
 
 def breakdown_json(scope: Scope, answer: Breakdown) -> dict[str, Any]:
-    """A breakdown for programs; the value of requests that have none is null."""
-    rows = [{"value": share.value, "label": share.label, **usage_json(share.usage)} for share in answer.shares]
-    rest = None if answer.rest is None else {"values": answer.rest_values, **usage_json(answer.rest)}
+    """A breakdown for programs; the value of requests that have none is null, and so are costs that nobody knows."""
+    rows = [{"value": share.value, "label": share.label, **_share_json(share.usage)} for share in answer.shares]
+    rest = None if answer.rest is None else {"values": answer.rest_values, **_share_json(answer.rest)}
     return {
         **_span_json(scope),
         "dimension": answer.dimension,
@@ -52,6 +54,10 @@ def usage_json(usage: Usage) -> dict[str, Any]:
         "cache_hit_rate": usage.cache_hit_rate,
         "mean_response_ms": usage.mean_response_ms,
     }
+
+
+def _share_json(usage: Usage) -> dict[str, Any]:
+    return {**usage_json(usage), **(dict.fromkeys(_COSTS) if usage.cost_unknown else {})}
 
 
 def _span_json(scope: Scope) -> dict[str, Any]:
@@ -89,12 +95,7 @@ def print_summary(scope: Scope, answer: Summary) -> None:
 
 
 def _uncertain(answer: Summary) -> list[str]:
-    lines = []
-    if answer.usage.unpriced:
-        lines.append(
-            f"{count(answer.usage.unpriced)} requests used something without a known price; they are not in the cost. "
-            "See: majordomo usage requests --unpriced"
-        )
+    lines = _unpriced(answer.usage)
     if answer.estimated:
         lines.append(f"{count(answer.estimated)} requests have an estimated count, as their reply was cut off.")
     if answer.lost:
@@ -102,6 +103,15 @@ def _uncertain(answer: Summary) -> list[str]:
             f"{count(answer.lost)} requests were lost in a crash of the gateway: their tokens and cost are unknown."
         )
     return lines
+
+
+def _unpriced(usage: Usage) -> list[str]:
+    if not usage.unpriced:
+        return []
+    return [
+        f"{count(usage.unpriced)} requests used something without a known price; they are not in the cost. "
+        "See: majordomo usage requests --unpriced"
+    ]
 
 
 def print_breakdown(scope: Scope, answer: Breakdown, sent_names: Sequence[str]) -> None:
@@ -120,10 +130,13 @@ def print_breakdown(scope: Scope, answer: Breakdown, sent_names: Sequence[str]) 
         rows.append((cell(f"({count(answer.rest_values)} others)", "dim"), answer.rest))
     *costs, total_cost = money_column([*(usage.total_cost for _, usage in rows), answer.total.total_cost])
     for (label, usage), cost in zip(rows, costs, strict=True):
-        shown.add_row(label, *_figures(usage, cost, answer.total, unpriced))
+        told = _UNKNOWN if usage.cost_unknown else cost
+        shown.add_row(label, *_figures(usage, told, answer.total, unpriced))
     shown.add_section()
     shown.add_row("Total", *_figures(answer.total, total_cost, answer.total, unpriced), style="bold")
-    out.print(shown)
+    out.print(fitted(shown, out, ("Mean ms", "Share", "Cached", "Errors", "Output", "Prompt")))
+    for line in _unpriced(answer.total):
+        out.print(cell(line, "yellow"))
     if answer.dimension not in DIMENSIONS and not any(share.value is not None for share in answer.shares):
         named = f" Keys that requests carry: {', '.join(sent_names)}." if sent_names else ""
         out.print(
@@ -144,7 +157,8 @@ def _label(value: str | None, label: str | None) -> str:
 
 
 def _figures(usage: Usage, cost: str, total: Usage, unpriced: bool) -> list[str]:
-    share = float(usage.total_cost / total.total_cost) if total.total_cost else None
+    known = total.total_cost and not usage.cost_unknown
+    share = float(usage.total_cost / total.total_cost) if known else None
     mean = usage.mean_response_ms
     figures = [
         count(usage.requests),
@@ -182,7 +196,7 @@ def print_requests(lines: Sequence[RequestLine], limit: int) -> None:
         if not narrow:
             row.append(cell(line.id))
         shown.add_row(*row)
-    out.print(shown)
+    out.print(fitted(shown, out, ("ms", "Key", "Output", "Prompt")))
     notes = []
     if any(line.usage_state == "estimated" for line in lines):
         notes.append("~ with an estimated count")
