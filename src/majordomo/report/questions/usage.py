@@ -65,6 +65,11 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         """Mean response time of the requests that have one."""
         return self.response_time_ms / self.timed_requests if self.timed_requests else None
 
+    @property
+    def cost_unknown(self) -> bool:
+        """Whether all that was used has no known price: the sums of costs, which are 0 then, say nothing."""
+        return self.unpriced > 0 and not self.total_cost and self.unpriced >= self.requests - self.errors
+
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(**{name: getattr(self, name) + getattr(other, name) for name in Usage.__struct_fields__})
 
