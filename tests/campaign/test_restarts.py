@@ -1,6 +1,8 @@
 """Stopping under load: what runs is finished, what is new is refused, and nothing of it is missing afterwards."""
 
+import pytest
 from campaign.callers import Mix
+from campaign.fortress import RESTART
 from campaign.siege import siege
 from campaign.sizes import ROUNDS, SEED, tell
 
@@ -10,12 +12,13 @@ LONG = Mix(
 )
 
 
+@pytest.mark.slow
 def test_running_requests_finish_and_none_is_lost_when_serve_is_stopped_and_started_again(own_data_dir):
     """SIGTERM: every request that has reached the provider comes back whole; the others are told to come again."""
     tell(f"CAMPAIGN_SEED={SEED}")
     with siege(own_data_dir, SEED, mix=LONG) as running:
         for _ in range(max(1, ROUNDS // 9)):
-            tell(running.round("SIGTERM and a new start", before=1.5))
+            tell(running.round(RESTART, before=1.5))
         assert running.tally.outcomes["lost"] == 0
         assert running.tally.outcomes["gateway_stopped"] == 0
         assert running.tally.seen["refused"] > 0

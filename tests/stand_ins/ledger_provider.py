@@ -33,20 +33,30 @@ class LedgerStage(Stage):
 
     def reply(self, visit: Visit, headers: tuple[tuple[str, str], ...]) -> tuple[Wire, bytes]:
         found = _MARK.search(visit.body)
-        if found is None:
-            return super().reply(visit, headers)
         told = dict(headers).get(SCRIPT_HEADER)
         times = int(dict(headers).get("x-text-times", "1"))  # long replies asked for in a short header
+        if found is None:
+            if told is not None and times > 1:
+                headers = _with_script(headers, _repeated(read_script(told), times))
+            return super().reply(visit, headers)
         script = read_script(told) if told is not None else Script()
         api, usage = usage_of(visit.target, self._dice)
         if script.status == 200:
-            script = msgspec.structs.replace(script, usage=usage, text=script.text and script.text * times)
+            script = msgspec.structs.replace(_repeated(script, times), usage=usage)
         entry = {"mark": found[0].decode(), "api": api, "usage": usage if script.status == 200 else None}
         os.write(self._ledger, msgspec.json.encode(entry) + b"\n")
         # Kept bodies would be most of this process's memory, and are not looked at.
         self.visits.clear()
-        others = tuple(pair for pair in headers if pair[0] != SCRIPT_HEADER)
-        return super().reply(visit, (*others, (SCRIPT_HEADER, msgspec.json.encode(script).decode())))
+        return super().reply(visit, _with_script(headers, script))
+
+
+def _repeated(script: Script, times: int) -> Script:
+    return msgspec.structs.replace(script, text=script.text and script.text * times)
+
+
+def _with_script(headers: tuple[tuple[str, str], ...], script: Script) -> tuple[tuple[str, str], ...]:
+    others = tuple(pair for pair in headers if pair[0] != SCRIPT_HEADER)
+    return (*others, (SCRIPT_HEADER, msgspec.json.encode(script).decode()))
 
 
 def usage_of(target: str, dice: Random) -> tuple[str, dict[str, Any]]:

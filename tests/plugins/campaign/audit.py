@@ -1,7 +1,7 @@
 """Do the books balance? What the callers saw, what the provider says, what was done, what stands in the database."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -245,6 +245,23 @@ def _scripted(call: Call) -> str:
 async def rows_of(connection: "asyncpg.Connection[asyncpg.Record]", campaign_round: int) -> list[asyncpg.Record]:
     """The rows of one round."""
     return await connection.fetch(_ROWS, str(campaign_round))
+
+
+def check_ledger(entries: Sequence[Entry], rows: Sequence[asyncpg.Record]) -> None:
+    """One row for each entry, none twice, and those that were completed say and cost what the ledger says.
+
+    Raises:
+        AssertionError: where not.
+    """
+    marks = Counter(row["mark"] for row in rows)
+    assert not [mark for mark, times in marks.items() if times > 1]
+    assert {entry.mark for entry in entries} <= marks.keys()
+    bills = {entry.mark: bill for entry in entries if (bill := entry.bill()) is not None}
+    completed = [row for row in rows if row["outcome"] == "completed" and row["mark"] in bills]
+    assert completed
+    for row in completed:
+        told = Bill(row["input_tokens"], row["output_tokens"], row["cached_tokens"], row["total_cost"])
+        assert told == bills[row["mark"]], row
 
 
 async def check_balances(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -43,6 +43,20 @@ class Blow(NamedTuple):
     refuses: bool  # requests may have been refused, or found nobody
 
 
+class _Serve(GatewayProcess):
+    """Counts as started once it serves, whether there is a database or not; its port is known."""
+
+    def _wait_until_it_serves(self) -> None:
+        port = int(self._process.args[-1])
+
+        def serves() -> bool:
+            code = self._process.poll()
+            assert code is None, f"serve ended with {code}: {''.join(self.lines)}"
+            return _get(port, "/health") == 200
+
+        until(serves, lambda: f"serve does not serve: {''.join(self.lines)}")
+
+
 class Fortress:
     """A gateway on a data directory and a port that outlive its processes."""
 
@@ -51,14 +65,14 @@ class Fortress:
         self.places = Places(data_dir)
         self.port = free_low_port()
         self.postmasters: set[int] = set()
-        self.blows: list[Blow] = []
         self._provider_url = provider_url
         self._database_url = database_url
         self.process = self._start()
-        self.dsn = database_url or self.process.run("db", "url").split()[-1]
+        self.wait_until_sound()
+        self.dsn = database_url or embedded.running_dsn(data_dir) or ""
 
     def _start(self) -> GatewayProcess:
-        return GatewayProcess(
+        return _Serve(
             self._provider_url,
             self.data_dir,
             port=self.port,
@@ -89,14 +103,7 @@ class Fortress:
             return False
         if not all(one.pid and _lives(one.pid) for one in status.processes):
             return False  # the supervisor has not yet heard
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return _get(self.port, "/readyz") == 200
 
     def wait_until_sound(self) -> None:
         """Wait for everything to be back; then count the processes."""
@@ -147,14 +154,11 @@ class Fortress:
 
     # -- what can be done to it ---------------------------------------------------------------------------------------
 
-    def strike(self, name: str, dice: random.Random) -> Blow:
-        """Do one of ``BLOWS``; the gateway may need a while to recover."""
-        plan = BLOWS[name]
+    def strike(self, plan: "Plan", dice: random.Random) -> Blow:
+        """Carry a plan out; the gateway may need a while to recover."""
         began = time.time()
         plan.act(self, dice)
-        blow = Blow(name, began, time.time(), plan.loses, plan.refuses)
-        self.blows.append(blow)
-        return blow
+        return Blow(plan.name, began, time.time(), plan.loses, plan.refuses)
 
     def kill(self, *names: str) -> None:
         """kill -9 of processes, all at once."""
@@ -170,6 +174,26 @@ class Fortress:
         former._process.wait()
         self.process = self._start()
         former.close()  # its output ends with the last of its children
+
+    def kill_everything_and_start_again(self) -> None:
+        """kill -9 of every process at once, as when the machine falls; then a new start."""
+        former = self.process
+        for pid in self.living():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        former._process.wait()
+        self.process = self._start()
+        former.close()
+
+    def kill_while_stopping(self, dice: random.Random) -> None:
+        """SIGTERM, and kill -9 of the supervisor while it waits for the others; then a new start."""
+        former = self.process
+        os.kill(former.pid, signal.SIGTERM)
+        time.sleep(dice.uniform(0, 0.5))
+        os.kill(former.pid, signal.SIGKILL)
+        former._process.wait()
+        self.process = self._start()
+        former.close()
 
     def restart(self) -> None:
         """SIGTERM, wait for the end, start again."""
@@ -228,6 +252,7 @@ class Fortress:
 class Plan:
     """One way to hurt it, and what its callers may feel of it."""
 
+    name: str
     act: Callable[[Fortress, random.Random], None]
     loses: bool = False
     refuses: bool = False
@@ -237,20 +262,28 @@ def _desk(dice: random.Random) -> str:
     return f"front desk {dice.randint(1, WORKERS)}"
 
 
+RESTART = Plan("SIGTERM and a new start", lambda hit, _: hit.restart(), refuses=True)
+FREEZE = Plan("PostgreSQL frozen", lambda hit, dice: hit.freeze_postgres(dice.uniform(0.5, 2.0)))
+
 #: Callers may feel the end of a front desk, and nothing else.
-BLOWS = {
-    "kill -9 of a front desk": Plan(lambda hit, dice: hit.kill(_desk(dice)), loses=True, refuses=True),
-    "kill -9 of the back office": Plan(lambda hit, _: hit.kill("back office")),
-    "kill -9 of the supervisor": Plan(lambda hit, _: hit.kill_supervisor_and_start_again(), refuses=True),
-    "kill -9 of PostgreSQL": Plan(lambda hit, _: hit.kill("PostgreSQL")),
-    "kill -9 of a backend": Plan(lambda hit, dice: hit.kill_one_backend(dice)),
-    "kill -9 of back office and PostgreSQL": Plan(lambda hit, _: hit.kill("PostgreSQL", "back office")),
-    "kill -9 of all but the supervisor": Plan(
-        lambda hit, _: hit.kill("front desk 1", "front desk 2", "back office", "PostgreSQL"), loses=True, refuses=True
+BLOWS = (
+    Plan("kill -9 of a front desk", lambda hit, dice: hit.kill(_desk(dice)), loses=True, refuses=True),
+    Plan("kill -9 of the back office", lambda hit, _: hit.kill("back office")),
+    Plan("kill -9 of the supervisor", lambda hit, _: hit.kill_supervisor_and_start_again(), refuses=True),
+    Plan("kill -9 of PostgreSQL", lambda hit, _: hit.kill("PostgreSQL")),
+    Plan("kill -9 of a backend", lambda hit, dice: hit.kill_one_backend(dice)),
+    Plan("kill -9 of back office and PostgreSQL", lambda hit, _: hit.kill("PostgreSQL", "back office")),
+    Plan(
+        "kill -9 of all but the supervisor",
+        lambda hit, _: hit.kill("front desk 1", "front desk 2", "back office", "PostgreSQL"),
+        loses=True,
+        refuses=True,
     ),
-    "SIGTERM and a new start": Plan(lambda hit, _: hit.restart(), refuses=True),
-    "PostgreSQL frozen": Plan(lambda hit, dice: hit.freeze_postgres(dice.uniform(0.5, 2.0))),
-}
+    Plan("kill -9 of everything", lambda hit, _: hit.kill_everything_and_start_again(), loses=True, refuses=True),
+    Plan("kill -9 while it stops", lambda hit, dice: hit.kill_while_stopping(dice), refuses=True),
+    RESTART,
+    FREEZE,
+)
 
 
 def until(look: Callable[[], Any], failure: Callable[[], str]) -> Any:
@@ -260,6 +293,17 @@ def until(look: Callable[[], Any], failure: Callable[[], str]) -> Any:
         assert time.monotonic() < deadline, failure()
         time.sleep(_LOOK)
     return found
+
+
+def _get(port: int, path: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
 
 
 def free_low_port() -> int:

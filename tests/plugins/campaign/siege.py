@@ -10,10 +10,11 @@ from pathlib import Path
 
 import asyncpg
 
-from campaign.audit import Auditor, Tally, check_balances, check_totals, rows_of
+from campaign.audit import Auditor, Tally, check_balances, check_ledger, check_totals, rows_of
 from campaign.callers import SESSIONS, Load, Mix, session_id
-from campaign.fortress import PATIENCE, Fortress
+from campaign.fortress import PATIENCE, Fortress, Plan
 from campaign.ledger import LedgerProvider, ledger_provider
+from majordomo.record import api_keys
 
 KEYS = ("first", "second", "third")
 
@@ -26,7 +27,7 @@ class Siege:
         self.provider = provider
         self.dice = dice
         self.tally = Tally()
-        keys = {name: fortress.process.create_key(name)["key"] for name in KEYS}
+        keys = asyncio.run(_make_keys(fortress.dsn))
         self.load = Load(fortress.port, keys, random.Random(dice.random()), mix)
         self._round = 0
         self._prepare()
@@ -56,15 +57,15 @@ class Siege:
 
         return asyncio.run(fetch())
 
-    def round(self, *blows: str, before: float = 1.0, after: float = 0.7) -> Tally:
+    def round(self, *blows: Plan, before: float = 0.8, after: float = 0.5) -> Tally:
         """Load, some blows at random moments, load until all is well again; then the audit."""
         self._round += 1
         self.load.start(self._round)
         struck = []
         try:
-            time.sleep(self.dice.uniform(0.3, before))
-            for name in blows:
-                struck.append(self.fortress.strike(name, self.dice))
+            time.sleep(self.dice.uniform(0.2, before))
+            for plan in blows:
+                struck.append(self.fortress.strike(plan, self.dice))
                 time.sleep(self.dice.uniform(0, after / 2))
             self.fortress.wait_until_sound()
             time.sleep(self.dice.uniform(0.1, after))
@@ -93,6 +94,26 @@ class Siege:
             await connection.close()
         return tally
 
+    def check_ledger(self, campaign_round: int) -> None:
+        """Of a round whose calls were not kept: what reached the provider has one row each, and what it says."""
+
+        async def check() -> None:
+            connection = await asyncpg.connect(self.fortress.dsn, timeout=PATIENCE)
+            try:
+                entries = self.provider.entries(campaign_round)
+                deadline = time.monotonic() + PATIENCE
+                while missing := {entry.mark for entry in entries} - {
+                    row["mark"] for row in await rows_of(connection, campaign_round)
+                }:
+                    assert time.monotonic() < deadline, f"{len(missing)} rows missing: {sorted(missing)[:5]}"
+                    await asyncio.sleep(0.1)
+                check_ledger(entries, await rows_of(connection, campaign_round))
+                await check_balances(connection)
+            finally:
+                await connection.close()
+
+        asyncio.run(check())
+
     def check_health(self) -> None:
         """``doctor`` finds nothing that fails, and the counters count no failure."""
         found = json.loads(self.fortress.process.run("doctor", "--json", "--port", str(self.fortress.port)))
@@ -113,6 +134,14 @@ class Siege:
                 await connection.close()
 
         asyncio.run(check())
+
+
+async def _make_keys(dsn: str) -> dict[str, str]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return {name: (await api_keys.create(connection, name)).secret for name in KEYS}
+    finally:
+        await connection.close()
 
 
 @contextmanager

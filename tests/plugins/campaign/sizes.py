@@ -8,10 +8,10 @@ import sys
 ROUNDS = int(os.environ.get("CAMPAIGN_ROUNDS", "9"))
 
 #: How long PostgreSQL is away (s).
-OUTAGE_SECONDS = float(os.environ.get("CAMPAIGN_OUTAGE_SECONDS", "4"))
+OUTAGE_SECONDS = float(os.environ.get("CAMPAIGN_OUTAGE_SECONDS", "3"))
 
 #: How long memory is watched (s).
-SOAK_SECONDS = float(os.environ.get("CAMPAIGN_SOAK_SECONDS", "20"))
+SOAK_SECONDS = float(os.environ.get("CAMPAIGN_SOAK_SECONDS", "16"))
 
 #: What is done, in which order, and when. Printed by each campaign, and shown when one fails.
 SEED = int(os.environ.get("CAMPAIGN_SEED", "0")) or secrets.randbelow(10**9)
