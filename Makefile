@@ -46,10 +46,10 @@ lint: $(VENV)/.installed-dev ## format, lint, types, import layers, documents in
 	$(BIN)/lint-imports
 	$(BIN)/python docs/reference.py --check
 
-campaign: $(VENV)/.installed-dev node-packages ## the long versions of the randomised tests (half an hour); CAMPAIGN_SEED repeats one
+campaign: $(VENV)/.installed-dev node-packages ## the long campaigns: kills, outages, an hour of memory (an hour and a half); CAMPAIGN_SEED repeats one
 	@$(WITH_NODE) CAMPAIGN_ROUNDS=$${CAMPAIGN_ROUNDS:-150} CAMPAIGN_OUTAGE_SECONDS=$${CAMPAIGN_OUTAGE_SECONDS:-60} \
-	  CAMPAIGN_SOAK_SECONDS=$${CAMPAIGN_SOAK_SECONDS:-600} \
-	  $(BIN)/python -m pytest -m slow -s -o faulthandler_timeout=3600 $(PYTEST_ARGS)
+	  CAMPAIGN_SOAK_SECONDS=$${CAMPAIGN_SOAK_SECONDS:-3600} \
+	  $(BIN)/python -m pytest -m slow -s -o faulthandler_timeout=14400 $(PYTEST_ARGS)
 
 bench: $(VENV)/.installed-bench ## compare with nginx, Go, LiteLLM and Portkey on one core each (needs nginx and wrk)
 	$(BIN)/python -m bench $(ARGS)
