@@ -137,9 +137,9 @@ def provider_has_request(provider: Peer) -> bool:
 def test_a_caller_that_reads_no_refusals_is_not_read_on(open_desk: Callable[..., RunningDesk]) -> None:
     desk = open_desk(max_pipelined=10_000)
     caller = desk.dial(receive_buffer=4 * 1024)
-    one = ask(PATH, body=b"{}", key=None)
-    sent = caller.send_what_fits(one * 200_000)
-    assert sent < len(one) * 200_000
+    one = ask(PATH, key=None)
+    sent = caller.send_what_fits(one * 600_000)
+    assert sent < len(one) * 600_000
     assert buffered_for_callers(desk) < BOUND
 
 
@@ -176,21 +176,49 @@ def test_a_caller_that_never_takes_the_end_of_its_reply_is_let_go(
     desk: RunningDesk, providers: Providers, end: str
 ) -> None:
     caller = desk.dial(receive_buffer=4 * 1024)
-    caller.send(ask(PATH, *(["Connection: close"] if end == "closing" else []), body=b"{}"))
-    provider = providers.accept()
-    provider.request()
-    size = 6_000_000
-    provider.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
-    sent = 0
-    while sent < size - 300_000:
-        more = provider.send_what_fits(b"x" * min(300_000, size - 300_000 - sent))
-        sent += more
-        if not more:
-            caller.read(100_000)
-    if end == "cut":
-        provider.hang_up()
-    else:
-        provider.send(b"x" * (size - sent))
+    provider: Peer | None = None
+    served = 0
+    while not buffered_for_callers(desk):
+        caller.send(ask(PATH, body=b"{}"))
+        provider = provider or providers.accept()
+        provider.request()
+        provider.send(ok(b"x" * 50_000))
+        served += 1
+        desk.rows(closed=served)
+    assert provider is not None
+    if end != "kept alive":
+        caller.send(ask(PATH, "Connection: close", body=b"{}"))
+        provider.request()
+        if end == "cut":
+            provider.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+            desk.call(lambda: None)
+            provider.hang_up()
+        else:
+            provider.send(ok())
+        desk.rows(closed=served + 1)
+    assert buffered_for_callers(desk) > 0
     for _ in range(5):
         desk.later(301)
     eventually(lambda: desk.call(lambda: len(desk.desk.callers)) == 0)
+
+
+def test_a_connection_whose_provider_answered_without_reading_is_not_used_again(
+    desk: RunningDesk, caller: Peer, providers: Providers
+) -> None:
+    """What is left of the body would stand before the next request, and count against its time."""
+
+    def unsent() -> int:
+        return sum(c._exchange._upstream.transport.get_write_buffer_size() for c in desk.desk.callers if c._exchange)
+
+    caller.send(ask(PATH, "Transfer-Encoding: chunked", method="POST") + b"1\r\nx\r\n")
+    provider = providers.accept()
+    provider.head()
+    while not desk.call(unsent):
+        caller.send(b"4000\r\n" + b"x" * 0x4000 + b"\r\n")
+        desk.call(lambda: None)
+    caller.send(b"0\r\n\r\n")
+    eventually(lambda: desk.call(lambda: all(c._exchange.request.complete for c in desk.desk.callers)))
+    provider.send(ok())
+    assert caller.reply().status == 200
+    provider.rest()
+    assert desk.call(lambda: desk.pool.resting) == 0
