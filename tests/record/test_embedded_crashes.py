@@ -173,21 +173,24 @@ def test_what_an_owner_left_running_is_stopped_first(data_dir):
         fresh.release()
 
 
-def _forge_pid_file(data_dir: Path, pid: int) -> None:
+def _forge_lock_files(data_dir: Path, pid: int) -> None:
+    """What a server leaves that was killed together with its owner: both of its lock files."""
     data = Places(data_dir).postgres_dir / "data"
     owner = data.stat()
-    forged = data / "postmaster.pid"
-    forged.write_text(f"{pid}\n{data}\n{int(time.time())}\n5432\n/nowhere\n\n  12345 67890\nready\n")
-    forged.chmod(0o600)
-    os.chown(forged, owner.st_uid, owner.st_gid)
+    socket = Places(data_dir).postgres_dir / "socket" / ".s.PGSQL.5432"
+    assert socket.parent.is_dir()
+    for forged in (data / "postmaster.pid", socket.with_name(socket.name + ".lock")):
+        forged.write_text(f"{pid}\n{data}\n{int(time.time())}\n5432\n/nowhere\n\n  12345 67890\nready\n")
+        forged.chmod(0o600)
+        os.chown(forged, owner.st_uid, owner.st_gid)
 
 
 def test_a_recycled_process_id_does_not_block_the_start(data_dir):
-    """After a restart of a container the number in postmaster.pid may be anybody's, even of the same user."""
+    """After a restart of a container the number in its lock files may be anybody's, even of the same user."""
     owner = (Places(data_dir).postgres_dir / "data").stat()
     drop = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
     with subprocess.Popen(["sleep", "600"], cwd="/", **drop) as stranger:
-        _forge_pid_file(data_dir, stranger.pid)
+        _forge_lock_files(data_dir, stranger.pid)
         with embedded.database_for(settings_for(data_dir), migrated=False) as dsn:
             assert asyncio.run(_insert(dsn, 0.01))
         assert stranger.poll() is None
@@ -198,7 +201,7 @@ def test_a_zombie_does_not_block_the_start(data_dir):
     """A dead server that process 1 never collected still has its number; it holds nothing else."""
     zombie = subprocess.Popen(["true"])
     until(lambda: Path(f"/proc/{zombie.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z", "no zombie")
-    _forge_pid_file(data_dir, zombie.pid)
+    _forge_lock_files(data_dir, zombie.pid)
     with embedded.database_for(settings_for(data_dir), migrated=False) as dsn:
         assert asyncio.run(_insert(dsn, 0.01))
     zombie.wait()

@@ -107,7 +107,7 @@ class PostgresServer:
         server_lock = self._take_server_lock(cancelled)
         try:
             self.cluster.prepare(self.binaries, server_lock)
-            self._clear_pid_file()
+            self._clear_lock_files()
             self.process = self._spawn(server_lock)
         finally:
             os.close(server_lock)  # the server has its own by now
@@ -236,21 +236,21 @@ class PostgresServer:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, sign)
 
-    def _clear_pid_file(self) -> None:
-        """Remove a ``postmaster.pid`` that says nothing any more: PostgreSQL would believe it if that id is in use "
-        "again.
+    def _clear_lock_files(self) -> None:
+        """Remove PostgreSQL's own lock files where they say nothing any more: it believes them if their id is in use.
 
-        The server lock was free, so none of *our* servers runs; one that somebody started by hand is left in peace.
+        That may be by a stranger's process, or by a zombie. The server lock was free, so none of *our* servers runs; one
+        that somebody started by hand is left in peace.
         """
         pid = _postmaster_pid(self.cluster.data)
-        if pid is None:
-            return
-        if is_postmaster_of(pid, self.cluster.data):
+        if pid is not None and is_postmaster_of(pid, self.cluster.data):
             raise ServerError(
                 f"a PostgreSQL that majordomo did not start (process {pid}) runs on {self.cluster.data}; stop it with "
                 f"`kill -INT {pid}`, then start again"
             )
         (self.cluster.data / "postmaster.pid").unlink(missing_ok=True)
+        socket = self.cluster.socket
+        socket.with_name(f"{socket.name}.lock").unlink(missing_ok=True)
 
 
 def socket_dsn(path: Path, password: str, database: str = DATABASE) -> str:
