@@ -239,8 +239,8 @@ class PostgresServer:
     def _clear_lock_files(self) -> None:
         """Remove PostgreSQL's own lock files where they say nothing any more: it believes them if their id is in use.
 
-        That may be by a stranger's process, or by a zombie. The server lock was free, so none of *our* servers runs; one
-        that somebody started by hand is left in peace.
+        That may be by a stranger's process, or by a zombie. The server lock was free, so none of *our* servers runs;
+        one that somebody started by hand is left in peace.
         """
         pid = _postmaster_pid(self.cluster.data)
         if pid is not None and is_postmaster_of(pid, self.cluster.data):
