@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from campaign.fortress import Plan
+from campaign.fortress import Plan, freeze
 from campaign.siege import siege
 from campaign.sizes import OUTAGE_SECONDS, SEED, tell
 
@@ -22,9 +22,9 @@ def external_postgres(own_data_dir):
 
 @pytest.mark.slow
 def test_an_outage_of_postgresql_costs_no_caller_anything_and_no_row(external_postgres, short_tmp):
-    """Stopped for as long as the campaign says, under load; then again, while the gateway itself is killed and stopped.
+    """Stopped, frozen, and stopped again while the gateway itself is killed and stopped, all under load.
 
-    In the second outage its processes start without a database, and know the keys from the copy on the disk.
+    In the last outage its processes start without a database, and know the keys from the copy on the disk.
     """
     tell(f"CAMPAIGN_SEED={SEED} CAMPAIGN_OUTAGE_SECONDS={OUTAGE_SECONDS}")
 
@@ -32,6 +32,9 @@ def test_an_outage_of_postgresql_costs_no_caller_anything_and_no_row(external_po
         external_postgres.stop()
         time.sleep(OUTAGE_SECONDS)
         embedded.start(external_postgres, lambda line: None)
+
+    def freeze_for_a_while(gateway, dice):
+        freeze(external_postgres.process.pid, OUTAGE_SECONDS)
 
     def stop_and_strike(gateway, dice):
         external_postgres.process.kill()
@@ -46,6 +49,7 @@ def test_an_outage_of_postgresql_costs_no_caller_anything_and_no_row(external_po
     data_dir.mkdir()
     with siege(data_dir, SEED, database_url=external_postgres.dsn()) as running:
         tell(running.round(Plan("PostgreSQL stopped", stop_for_a_while)))
+        tell(running.round(Plan("PostgreSQL frozen", freeze_for_a_while)))
         tell(running.round(Plan("PostgreSQL killed, and more", stop_and_strike, loses=True, refuses=True)))
         running.check_health()
         running.fortress.stop()

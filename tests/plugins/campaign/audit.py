@@ -105,12 +105,23 @@ class Tally:
     seen: Counter[str] = field(default_factory=Counter)
     cost: Decimal = Decimal(0)  # of the completed rows
 
+    def __str__(self) -> str:
+        return (
+            f"{self.calls} calls, {self.reached} reached the provider, {self.rows} rows ({_counts(self.outcomes)}), "
+            f"{self.exact} compared to the last decimal, {self.cost.normalize():f} USD; "
+            f"never reached it: {_counts(self.unsent)}; callers saw: {_counts(self.seen)}"
+        )
+
     def add(self, other: "Tally") -> None:
         """Add another round."""
         for name in ("calls", "reached", "rows", "whole", "exact", "cost"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("unsent", "outcomes", "seen"):
             getattr(self, name).update(getattr(other, name))
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counter.most_common()) or "none"
 
 
 class Auditor:

@@ -211,17 +211,14 @@ class Fortress:
         with contextlib.suppress(psutil.NoSuchProcess):
             dice.choice(backends).kill()
 
-    def freeze_postgres(self, seconds: float) -> None:
-        """PostgreSQL takes connections and answers nothing: SIGSTOP to each of its processes, and after a while on."""
-        postmaster = psutil.Process(self.pid("PostgreSQL"))
-        frozen = [postmaster, *postmaster.children()]
-        for process in frozen:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.suspend()
-        time.sleep(seconds)
-        for process in frozen:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.resume()
+    def kill_again_as_it_starts(self, name: str, dice: random.Random) -> None:
+        """kill -9, and once more in the first moments of its successor."""
+        killed = self.pid(name)
+        self.kill(name)
+        successor = until(lambda: pid if (pid := self.pid(name)) != killed else None, lambda: f"no successor of {name}")
+        time.sleep(dice.uniform(0, 0.6))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(successor, signal.SIGKILL)
 
     def stop(self) -> None:
         """SIGTERM, and then nothing may be left: no process, socket, lock, journal."""
@@ -235,7 +232,8 @@ class Fortress:
         left += [f"dead letters {path.name}" for path in self.places.dead_letter_dir.iterdir()]
         left += [f"socket {path}" for path in self.data_dir.rglob("*") if path.is_socket()]
         left += [f"file {path}" for path in self.data_dir.rglob("postmaster.pid")]
-        left += [f"unfinished {path}" for end in ("partial", "new") for path in self.data_dir.rglob(f"*.{end}")]
+        kept = {"serve.lock", "keys.copy"}
+        left += [f"file {path}" for path in self.places.run_dir.iterdir() if path.name not in kept]
         if self.places.short_dir.exists():
             left += [f"socket {path}" for path in self.places.short_dir.rglob("*") if path.is_socket()]
         for lock in self.data_dir.rglob("*.lock"):
@@ -263,7 +261,7 @@ def _desk(dice: random.Random) -> str:
 
 
 RESTART = Plan("SIGTERM and a new start", lambda hit, _: hit.restart(), refuses=True)
-FREEZE = Plan("PostgreSQL frozen", lambda hit, dice: hit.freeze_postgres(dice.uniform(0.5, 2.0)))
+FREEZE = Plan("PostgreSQL frozen", lambda hit, dice: freeze(hit.pid("PostgreSQL"), dice.uniform(0.5, 2.0)))
 
 #: Callers may feel the end of a front desk, and nothing else.
 BLOWS = (
@@ -281,9 +279,37 @@ BLOWS = (
     ),
     Plan("kill -9 of everything", lambda hit, _: hit.kill_everything_and_start_again(), loses=True, refuses=True),
     Plan("kill -9 while it stops", lambda hit, dice: hit.kill_while_stopping(dice), refuses=True),
+    Plan(
+        "kill -9 of a front desk, again as it starts",
+        lambda hit, dice: hit.kill_again_as_it_starts(_desk(dice), dice),
+        loses=True,
+        refuses=True,
+    ),
+    Plan(
+        "kill -9 of back office or PostgreSQL, again as it starts",
+        lambda hit, dice: hit.kill_again_as_it_starts(dice.choice(("back office", "PostgreSQL")), dice),
+    ),
     RESTART,
     FREEZE,
 )
+
+
+def freeze(postmaster: int, seconds: float) -> None:
+    """A PostgreSQL that takes connections and answers nothing: SIGSTOP to each of its processes, SIGCONT after a while.
+
+    A backend that it starts meanwhile does not exist: the postmaster stands still, too.
+    """
+    server = psutil.Process(postmaster)
+    frozen = [server, *server.children()]
+    for process in frozen:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.suspend()
+    try:
+        time.sleep(seconds)
+    finally:
+        for process in frozen:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 def until(look: Callable[[], Any], failure: Callable[[], str]) -> Any:
