@@ -270,5 +270,6 @@ class Writer:
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:
     """Until ``stop`` is set, at most ``seconds``."""
-    with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):  # not wait_for, which can lose a cancellation
+            await stop.wait()
