@@ -150,7 +150,9 @@ class Plan:
             name = head.lines[at].partition(b":")[0]  # in the caller's own spelling
             before, after = [*head.lines[:at], name + b": "], [b"\r\n", *head.lines[at + 1 :]]
         target = self.provider.target(head.target)
-        start = b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, target, self.provider.authority)
+        # Pages of our own name the address that they were asked under.
+        host = head.host if self.own_page and head.host else self.provider.authority
+        start = b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, target, host)
         return b"".join((start, *before)), b"".join((*after, b"\r\n"))
 
     def opening_mould(self, key: Key) -> OpeningMould:

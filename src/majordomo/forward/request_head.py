@@ -45,6 +45,7 @@ class RequestHead:
         "content_type",
         "credentials",
         "expects_continue",
+        "host",
         "http_11",
         "keep_alive",
         "lines",
@@ -65,6 +66,7 @@ class RequestHead:
         self.content_length: int | None = None
         self.content_length_line: int | None = None  # its index in ``lines``
         self.content_type = ""
+        self.host = b""
         self.chunked = False
         self.expects_continue = False
         self.anthropic_marks = False  # the request has anthropic-version or x-api-key
@@ -115,6 +117,7 @@ def read_head(
         else:
             if role == _HOST:
                 hosts += 1
+                head.host = value
             elif role == _CONNECTION:
                 named_hops += (part.strip() for part in value.lower().split(b","))
             elif role == _CODING:
