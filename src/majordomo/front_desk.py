@@ -4,6 +4,7 @@ Started by the supervisor with an order on standard input; see ``majordomo.launc
 """
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -123,6 +124,9 @@ class FrontDesk:
         for task in tasks:
             task.cancel()
         self._journal.close()
+
+    def leave(self) -> None:
+        """Take back what was published, once no thread can write it any more."""
         self._status_file.unlink(missing_ok=True)
 
     def _listening_socket(self) -> socket.socket:
@@ -141,7 +145,6 @@ class FrontDesk:
                 _log.info("prices changed", version=self._pricer.version)
 
     async def _publish(self, desk: Desk) -> None:
-        partial = self._status_file.with_suffix(".partial")
         while True:
             status = Status(
                 pid=os.getpid(),
@@ -158,12 +161,15 @@ class FrontDesk:
                 prices=self._pricer.version,
                 counters=msgspec.structs.asdict(desk.books.counters),
             )
-            try:
-                partial.write_bytes(msgspec.json.encode(status))
-                partial.replace(self._status_file)
-            except OSError:
-                pass  # a full disk shows elsewhere; the counters go on
+            # In a thread: a file system may take some ms to replace a file, and streams would wait for it.
+            await asyncio.to_thread(self._write_status, status)
             await asyncio.sleep(_PUBLISH_SECONDS)
+
+    def _write_status(self, status: Status) -> None:
+        partial = self._status_file.with_suffix(".partial")
+        with contextlib.suppress(OSError):  # a full disk shows elsewhere; the counters go on
+            partial.write_bytes(msgspec.json.encode(status))
+            partial.replace(self._status_file)
 
 
 def main() -> None:
@@ -172,7 +178,9 @@ def main() -> None:
     become_child(launch.supervisor)
     logs.set_up(launch.settings["log_level"], launch.settings["log_format"])
     try:
-        uvloop.run(FrontDesk(launch).run())
+        desk = FrontDesk(launch)
+        uvloop.run(desk.run())
+        desk.leave()
     except OSError as failed:
         _log.error("cannot serve", reason=str(failed))
         sys.exit(1)
