@@ -77,7 +77,11 @@ class Fortress:
             self.data_dir,
             port=self.port,
             database_url=self._database_url,
-            settings={"MAJORDOMO_WORKERS": str(WORKERS), "MAJORDOMO_LOG_FORMAT": "text"},
+            settings={
+                "MAJORDOMO_WORKERS": str(WORKERS),
+                "MAJORDOMO_LOG_FORMAT": "text",
+                "MAJORDOMO_JOURNAL_SEGMENT_BYTES": str(64 * 1024),  # the smallest: many ends of segments to be hit
+            },
         )
 
     # -- what it looks like -------------------------------------------------------------------------------------------
