@@ -17,7 +17,7 @@ def test_running_requests_finish_and_none_is_lost_when_serve_is_stopped_and_star
     """SIGTERM: every request that has reached the provider comes back whole; the others are told to come again."""
     tell(f"CAMPAIGN_SEED={SEED}")
     with siege(own_data_dir, SEED, mix=LONG) as running:
-        for _ in range(max(1, ROUNDS // 9)):
+        for _ in range(max(1, ROUNDS // 10)):
             tell(running.round(RESTART, before=1.5))
         assert running.tally.outcomes["lost"] == 0
         assert running.tally.outcomes["gateway_stopped"] == 0

@@ -5,13 +5,13 @@ import secrets
 import sys
 
 #: One process or more is killed in each round.
-ROUNDS = int(os.environ.get("CAMPAIGN_ROUNDS", "9"))
+ROUNDS = int(os.environ.get("CAMPAIGN_ROUNDS", "8"))
 
 #: How long PostgreSQL is away (s).
-OUTAGE_SECONDS = float(os.environ.get("CAMPAIGN_OUTAGE_SECONDS", "3"))
+OUTAGE_SECONDS = float(os.environ.get("CAMPAIGN_OUTAGE_SECONDS", "2"))
 
 #: How long memory is watched (s).
-SOAK_SECONDS = float(os.environ.get("CAMPAIGN_SOAK_SECONDS", "16"))
+SOAK_SECONDS = float(os.environ.get("CAMPAIGN_SOAK_SECONDS", "12"))
 
 #: What is done, in which order, and when. Printed by each campaign, and shown when one fails.
 SEED = int(os.environ.get("CAMPAIGN_SEED", "0")) or secrets.randbelow(10**9)
