@@ -4,6 +4,7 @@ Callers repeat their heads with nothing changed but the length of the body. So a
 exact bytes, and found again by them; see ``PlanMemo``.
 """
 
+import re
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
@@ -23,6 +24,8 @@ _ANY_TIME = 2**62  # microseconds; takes as many bytes as every time of this age
 _OWN_PAGES = frozenset({b"/", b"/health", b"/readyz", b"/metrics", b"/favicon.ico", b"/api"})
 _OWN_PREFIXES = (b"/api/", b"/assets/")
 
+_CLAUDE_AGENT = re.compile(rb"claude-cli/([0-9][\w.+-]{0,63})")
+
 _LENGTH = b"Content-Length: %d\r\n"
 _IDENTITY = b"Accept-Encoding: identity\r\n"
 
@@ -33,8 +36,12 @@ class Labels(NamedTuple):
     provider_key_hash: str | None
     provider_key_alias: str | None
     client: str | None
-    claude_session: str | None
+    claude_session: str | None  # what its rows are grouped by: the companion's session, or else the client's own
     claude_session_name: str | None
+    client_session: str | None
+    client_version: str | None
+    agent_id: str | None
+    parent_agent_id: str | None
     trace_id: str | None
     span_path: str | None
     span_name: str | None
@@ -115,13 +122,21 @@ class Plan:
             value = own.get(name)
             return text(value) if value is not None else None
 
+        def claude(name: bytes) -> str | None:
+            value = self.head.claude.get(b"x-claude-code-" + name)
+            return text(value) if value else None
+
         secret = self._credential()
         return Labels(
             digests.hex(secret) if secret else None,
             told(b"provider-alias"),
             told(b"client"),
-            told(b"claudecode-session-id"),
+            told(b"claudecode-session-id") or claude(b"session-id"),
             told(b"claudecode-session-name"),
+            claude(b"session-id"),
+            _claude_version(self.head.claude.get(b"user-agent", b"")),
+            claude(b"agent-id"),
+            claude(b"parent-agent-id"),
             told(b"trace-id"),
             told(b"span-path"),
             told(b"span-name"),
@@ -176,6 +191,10 @@ class Plan:
                     client=labels.client,
                     claude_session=labels.claude_session,
                     claude_session_name=labels.claude_session_name,
+                    client_session=labels.client_session,
+                    client_version=labels.client_version,
+                    agent_id=labels.agent_id,
+                    parent_agent_id=labels.parent_agent_id,
                     trace_id=labels.trace_id,
                     span_path=labels.span_path,
                     span_name=labels.span_name,
@@ -254,6 +273,12 @@ class PlanMemo:
         if len(self._plans) >= self._KEPT:
             self._plans.clear()
         self._plans[cut[0]] = plan
+
+
+def _claude_version(user_agent: bytes) -> str | None:
+    """Claude Code's version, from ``claude-cli/2.1.197 (external, cli)``."""
+    found = _CLAUDE_AGENT.match(user_agent)
+    return found[1].decode("ascii", "replace") if found else None
 
 
 def _cut(data: bytes) -> tuple[bytes, int] | None:

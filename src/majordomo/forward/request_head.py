@@ -4,7 +4,7 @@ import re
 
 from majordomo.admit.metadata import OWN_NAMES, PREFIX
 
-_LENGTH, _HOP, _CONNECTION, _HOST, _CODING, _EXPECT, _TYPE, _CREDENTIAL, _ANTHROPIC = range(9)
+_LENGTH, _HOP, _CONNECTION, _HOST, _CODING, _EXPECT, _TYPE, _CREDENTIAL, _ANTHROPIC, _CLAUDE = range(10)
 
 # What is done with a header by its lower-cased name; all others go to the provider as they are.
 _ROLES = {
@@ -18,6 +18,10 @@ _ROLES = {
     b"x-api-key": _CREDENTIAL,
     b"x-goog-api-key": _CREDENTIAL,
     b"anthropic-version": _ANTHROPIC,
+    b"user-agent": _CLAUDE,
+    b"x-claude-code-session-id": _CLAUDE,
+    b"x-claude-code-agent-id": _CLAUDE,
+    b"x-claude-code-parent-agent-id": _CLAUDE,
     b"keep-alive": _HOP,
     b"proxy-connection": _HOP,
     b"proxy-authorization": _HOP,
@@ -40,6 +44,7 @@ class RequestHead:
     __slots__ = (
         "anthropic_marks",
         "chunked",
+        "claude",
         "content_length",
         "content_length_line",
         "content_type",
@@ -70,6 +75,7 @@ class RequestHead:
         self.chunked = False
         self.expects_continue = False
         self.anthropic_marks = False  # the request has anthropic-version or x-api-key
+        self.claude: dict[bytes, bytes] = {}  # what Claude Code says of itself; goes to the provider all the same
         self.credentials: dict[bytes, bytes] = {}
         self.own: dict[bytes, bytes] = {}
         self.metadata: list[tuple[bytes, bytes]] = []
@@ -114,6 +120,8 @@ def read_head(
             head.anthropic_marks = head.anthropic_marks or low == b"x-api-key"
         elif role == _ANTHROPIC:
             head.anthropic_marks = True
+        elif role == _CLAUDE:
+            head.claude[low] = value.strip()
         else:
             if role == _HOST:
                 hosts += 1

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
+from majordomo.meter.claude_code import ClaudeDetails
 from majordomo.meter.reading import Part, UsageState
 from majordomo.price.bill import Bill
 
@@ -45,6 +46,8 @@ class Opening(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     trace_id: str | None = None
     span_path: str | None = None
     span_name: str | None = None
+    client_session: str | None = None  # the session as Claude Code itself counts it; a UUID's text
+    client_version: str | None = None  # Claude Code's own version
 
 
 class Close(msgspec.Struct, array_like=True, gc=False, kw_only=True):
@@ -80,3 +83,4 @@ class Close(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     error_message: str | None
     problems: tuple[str, ...] = ()
     billed_once: str | None = None  # what the bill is for, where several requests can be told of it
+    claude: ClaudeDetails | None = None  # where the request is Claude Code's and was served

@@ -126,9 +126,15 @@ CREATE TABLE claude_sessions (
     total_output_tokens     bigint NOT NULL DEFAULT 0,
     total_cost              numeric NOT NULL DEFAULT 0,
     created_at              timestamptz NOT NULL DEFAULT now(),
+    source                  text NOT NULL DEFAULT 'companion' CHECK (source IN ('companion', 'client')),
+    last_request_at         timestamptz,
+    usage_cost              double precision NOT NULL DEFAULT 0,
+    ended_by                text CHECK (ended_by IN ('owner', 'idle')),
     PRIMARY KEY (id, org_id)
 ) WITH (fillfactor = 70);
 CREATE INDEX claude_sessions_api_key ON claude_sessions (majordomo_api_key_id, started_at DESC);
+-- Sessions that may have to be closed for idleness.
+CREATE INDEX claude_sessions_open ON claude_sessions (coalesce(last_request_at, started_at)) WHERE ended_at IS NULL;
 
 -- created_at is its request's requested_at, so that both leave together.
 CREATE TABLE claude_request_details (
@@ -146,6 +152,14 @@ CREATE TABLE claude_request_details (
     stop_reason             text,
     system_prompt_hash      varchar(64),
     created_at              timestamptz NOT NULL DEFAULT now(),
+    usage_cost              double precision NOT NULL DEFAULT 0,  -- what the CLI's own /usage books: its own doubles
+    query_class             text,
+    agent_id                text,
+    parent_agent_id         text,
+    client_session_id       uuid,
+    client_version          text,
+    effort                  text,
+    context_window          int,
     PRIMARY KEY (id, created_at, org_id)
 ) PARTITION BY RANGE (created_at);
 
@@ -282,3 +296,13 @@ CREATE TRIGGER metadata_keys_notify_changed AFTER UPDATE ON llm_requests_metadat
     ) EXECUTE FUNCTION majordomo_notify_metadata_key();
 CREATE TRIGGER metadata_keys_notify_gone AFTER DELETE ON llm_requests_metadata_keys
     FOR EACH ROW WHEN (OLD.is_active) EXECUTE FUNCTION majordomo_notify_metadata_key();
+
+-- Front desks know whose a session is without asking. The payload is the session's id and its key's.
+CREATE FUNCTION majordomo_notify_session() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('majordomo_sessions', NEW.id::text || ' ' || NEW.majordomo_api_key_id::text);
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER claude_sessions_notify_made AFTER INSERT ON claude_sessions
+    FOR EACH ROW EXECUTE FUNCTION majordomo_notify_session();
