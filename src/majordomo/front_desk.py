@@ -22,10 +22,8 @@ from majordomo.clock import wall_us
 from majordomo.forward.books import Books
 from majordomo.forward.caller import Caller
 from majordomo.forward.connect import tls_context
-from majordomo.forward.desk import Desk, DeskSettings
+from majordomo.forward.desk import Desk, DeskSettings, gateway_planner
 from majordomo.forward.pool import Pool
-from majordomo.forward.providers import build_providers
-from majordomo.forward.routes import Routes
 from majordomo.launch import Launch, become_child, read_launch, report_ready
 from majordomo.places import Places
 from majordomo.price.pricer import Pricer
@@ -94,12 +92,11 @@ class FrontDesk:
         )
         desk = Desk(
             settings,
-            routes=Routes(build_providers(settings.providers)),
+            planner=gateway_planner(settings, self._places.back_office_socket),
             ring=self._ring,
             lookup=self._feed.lookup,
             books=Books(self._journal, self._pricer, settings.max_reading_bytes),
             pool=pool,
-            back_office_socket=self._places.back_office_socket,
         )
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()

@@ -18,10 +18,8 @@ from majordomo.clock import steady, wall_us
 from majordomo.forward.books import Books
 from majordomo.forward.caller import Caller
 from majordomo.forward.connect import tls_context
-from majordomo.forward.desk import Desk, DeskSettings
+from majordomo.forward.desk import Desk, DeskSettings, gateway_planner
 from majordomo.forward.pool import Pool
-from majordomo.forward.providers import build_providers
-from majordomo.forward.routes import Routes
 from majordomo.price.pricer import Pricer
 from majordomo.record.frames import Close, Opening
 from majordomo.record.framing import OPENING
@@ -94,12 +92,11 @@ class RunningDesk:
         )
         desk = self.desk = Desk(
             settings,
-            routes=Routes(build_providers(settings.providers)),
+            planner=gateway_planner(settings, self.back_office_socket),
             ring=self.ring,
             lookup=self.lookup,
             books=Books(self.journal, self._pricer, settings.max_reading_bytes),
             pool=self.pool,
-            back_office_socket=self.back_office_socket,
         )
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))

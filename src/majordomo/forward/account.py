@@ -64,7 +64,11 @@ class Account:
 
     def opening(self, key: Key) -> bytes:
         """The frame that the journal gets before the request leaves; from then on it has a row, whatever happens."""
-        return self._plan.opening_mould(key).frame(self.id, self._requested_at)
+        return self._books.opening(self._plan, key, self.id, self._requested_at)
+
+    def take_detour(self, plan: Plan) -> None:
+        """The request goes another way than it was opened for."""
+        self._plan = plan
 
     # -- the request ----------------------------------------------------------------------------------------------
 

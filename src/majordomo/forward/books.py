@@ -5,7 +5,9 @@ from typing import Protocol
 
 import msgspec
 
+from majordomo.admit.keys import Key
 from majordomo.apis import Api
+from majordomo.forward.plan import Plan
 from majordomo.ids import IdMaker
 from majordomo.meter.reading import Reading, RequestFacts
 from majordomo.price.bill import Bill
@@ -47,6 +49,18 @@ class Books:
         self.ids = IdMaker()
         self.counters = Counters()
         self.max_reading_bytes = max_reading_bytes
+
+    def opening(self, plan: Plan, key: Key, request_id: bytes, requested_at: int) -> bytes:
+        """The frame that the journal gets before a request leaves; empty where nothing is to be journaled."""
+        return plan.opening_mould(key).frame(request_id, requested_at)
+
+    def open(self, frames: Sequence[bytes]) -> None:
+        """Journal that requests are about to leave.
+
+        Raises:
+            JournalFull: none of them is written.
+        """
+        self.journal.append_openings(frames)
 
     def close(self, closes: Sequence[Close]) -> None:
         """Journal how requests ended. While the disk is full the journal keeps it in memory, within bounds."""

@@ -13,9 +13,10 @@ from majordomo.admit.metadata import MetadataLimits
 from majordomo.apis import Family
 from majordomo.clock import steady
 from majordomo.forward.books import Books
-from majordomo.forward.plan import PlanMemo, Planner
+from majordomo.forward.plan import PlanMemo, Planner, Plans
 from majordomo.forward.pool import Pool
-from majordomo.forward.providers import Origin, Provider
+from majordomo.forward.providers import Origin, Provider, build_providers
+from majordomo.forward.road import Road
 from majordomo.forward.routes import Routes
 from majordomo.forward.tick import Tick
 
@@ -67,6 +68,23 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
         """From all settings, as JSON brought them."""
         return msgspec.convert(told, cls, strict=False, dec_hook=lambda kind, value: kind(value))  # a path is a text
 
+    @property
+    def metadata_limits(self) -> MetadataLimits:
+        """What may be recorded of one request's metadata."""
+        return MetadataLimits(self.max_metadata_keys, self.max_metadata_key_bytes, self.max_metadata_value_bytes)
+
+
+def gateway_planner(settings: DeskSettings, back_office_socket: Path) -> Planner:
+    """The plans of a gateway: requests go to the providers, its own pages to the back office.
+
+    Raises:
+        ValueError: a provider's base URL is unusable.
+    """
+    routes = Routes(build_providers(settings.providers))
+    origin = Origin("back-office", 80, socket=str(back_office_socket))
+    back_office = Provider("back office", Family.OPENAI, origin, b"back-office")
+    return Planner(routes, back_office, settings.metadata_limits, inject_stream_usage=settings.inject_stream_usage)
+
 
 class Desk:
     """Shared state of one worker. Connections read its attributes; nothing here is asked twice per request."""
@@ -75,25 +93,20 @@ class Desk:
         self,
         settings: DeskSettings,
         *,
-        routes: Routes,
+        planner: Plans,
         ring: KeyRing,
         lookup: Callable[[str], Awaitable[Key | None]],
         books: Books,
         pool: Pool,
-        back_office_socket: Path,
+        road: Road | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.ring = ring
         self.lookup = lookup
         self.books = books
         self.pool = pool
-        self.back_office = Provider(
-            "back office", Family.OPENAI, Origin("back-office", 80, socket=str(back_office_socket)), b"back-office"
-        )
-        limits = MetadataLimits(
-            settings.max_metadata_keys, settings.max_metadata_key_bytes, settings.max_metadata_value_bytes
-        )
-        self.planner = Planner(routes, self.back_office, limits, inject_stream_usage=settings.inject_stream_usage)
+        self.road = road if road is not None else Road()
+        self.planner = planner
         self.memo = PlanMemo()
         self.together = Tick(self.loop, books)
         self.callers: set[Caller] = set()

@@ -17,8 +17,9 @@ from majordomo.forward.account import Account
 from majordomo.forward.connect import ConnectFailedError
 from majordomo.forward.error_shapes import error_body, own_error_body
 from majordomo.forward.include_usage import UsageWithheld, ask_for_usage
+from majordomo.forward.plan import Plan
 from majordomo.forward.providers import Provider
-from majordomo.forward.reply_head import ReplyHead, read_reply_head
+from majordomo.forward.reply_head import ReplyHead, read_reply_head, request_id_of
 from majordomo.forward.request import Request
 from majordomo.forward.upstream import Upstream
 from majordomo.record.frames import Close, Outcome
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 #: Requests that may be sent again when a reused connection turns out to be dead: they change nothing and cost nothing.
 _SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+
+#: What a load balancer says for a gateway that is away; from the gateway itself they carry a request id.
+_AWAY_STATUSES = frozenset({502, 503, 504})
 
 #: Body bytes that may wait for a connection to open before the caller is held back.
 _WAITING_BYTES = 256 * 1024
@@ -130,10 +134,14 @@ class Exchange:
             self._desk.together.admit(self)
 
     def opening(self) -> bytes | None:
-        """The opening frame of a request whose key is good; None if it was refused or its caller has gone."""
+        """The opening frame of a request whose key is good; None if it was refused or its caller has gone.
+
+        It is empty where nothing is to be journaled.
+        """
         if self.done:
             return None
-        desk, plan, key = self._desk, self._plan, self._key
+        desk, key = self._desk, self._key
+        plan = self._choose_way()
         assert key is not None
         if not key.active:
             self._refuse(why.KEY_REVOKED)
@@ -144,6 +152,13 @@ class Exchange:
             desk.books.counters.metadata_dropped += plan.metadata.dropped
         self.account = Account(desk.books, plan)
         return self.account.opening(key)
+
+    def _choose_way(self) -> Plan:
+        """The request's plan, or the detour of one whose way is closed."""
+        plan = self._plan
+        if plan.detour is not None and self._desk.road.closed:
+            plan = self._plan = plan.detour
+        return plan
 
     def go(self, *, recorded: bool) -> None:
         """The opening is on record: forward the request, or refuse it with a row of its own.
@@ -199,14 +214,46 @@ class Exchange:
 
     async def _open_connection(self, provider: Provider) -> None:
         try:
-            upstream = await self._desk.pool.open(provider.origin)
+            upstream = await self._desk.pool.open(provider.origin, provider.connect_timeout)
         except ConnectFailedError as failed:
-            self._provider_failed(str(failed))
+            detour = self._plan.detour
+            if detour is None:
+                self._provider_failed(str(failed))
+            else:
+                self._take_detour(detour, str(failed))
             return
         if self.done:
             self._desk.pool.rest(upstream)  # the caller has gone meanwhile; the next one may use it
         else:
             self._send(upstream)
+
+    def _take_detour(self, detour: Plan, reason: str) -> None:
+        """The way cannot be reached, so not a byte of the request has gone: go the other one."""
+        self._desk.road.fail(reason)
+        if self.done:
+            return
+        self._plan = detour
+        if self.account is not None and not self._open_again(self.account):
+            self._refuse(why.JOURNAL_FULL)
+        elif detour.refusal is not None:
+            self._refuse(detour.refusal)
+        else:
+            self._connect()
+
+    def _open_again(self, account: Account) -> bool:
+        """Open the books for the way that is gone now; False if the request may not go on without them."""
+        assert self._key is not None
+        account.take_detour(self._plan)
+        opening = account.opening(self._key)
+        try:
+            if opening:
+                self._desk.books.open((opening,))
+        except JournalFull:
+            self.account = None
+            if self._desk.refuse_when_full:
+                return False
+            self._desk.books.counters.unrecorded += 1
+        return True
 
     def _send(self, upstream: Upstream) -> None:
         request, plan = self.request, self._plan
@@ -392,14 +439,21 @@ class Exchange:
 
     def _begin_reply(self, upstream: Upstream) -> bytes:
         head = read_reply_head(upstream.raw_head)
+        if self._plan.detour is not None:
+            self._judge_way(upstream)
         if self.account is not None:
             self.account.reply_began(upstream.status, head.content_type, head.content_encoding)
         if self._injected and upstream.status == 200 and head.is_plain_event_stream:
             self._withheld = UsageWithheld()
-        return self._reply_head(upstream.status, head)
+        return self._reply_head(upstream, head)
 
-    def _reply_head(self, status: int, head: ReplyHead) -> bytes:
-        request = self.request
+    def _judge_way(self, upstream: Upstream) -> None:
+        """Something on the way may have answered for a gateway that is away. The reply stands: nothing runs twice."""
+        if upstream.status in _AWAY_STATUSES and request_id_of(upstream.raw_head) is None:
+            self._desk.road.fail(f"status {upstream.status} from something before it")
+
+    def _reply_head(self, upstream: Upstream, head: ReplyHead) -> bytes:
+        request, status = self.request, upstream.status
         if self._withheld is not None:
             head.drop_length()
         lines = [head.block]
@@ -409,9 +463,13 @@ class Exchange:
                 lines.append(b"Transfer-Encoding: chunked")
             else:
                 request.keep_alive = False  # HTTP/1.0: the end of the connection is the end of the body
-        if self.account is not None:
+        if self._plan.recorded_there:
+            request_id = request_id_of(upstream.raw_head)
+            if request_id is not None:
+                lines.append(b"X-Majordomo-Request-Id: " + request_id)
+        elif self.account is not None:
             lines.append(b"X-Majordomo-Request-Id: " + self.account.id_text.encode())
-        if self._plan.metadata.warning is not None:
+        if self._plan.metadata.warning is not None and not self._plan.recorded_there:
             lines.append(b"X-Majordomo-Warning: " + self._plan.metadata.warning.encode("ascii", "replace"))
         if not request.complete or self._desk.stopping:
             request.keep_alive = False
@@ -533,7 +591,8 @@ class Exchange:
         if opening is None:
             return
         try:
-            self._desk.books.journal.append_openings((opening,))
+            if opening:
+                self._desk.books.open((opening,))
         except JournalFull:
             self.account = None
 
@@ -617,7 +676,7 @@ class Exchange:
     # -- pages of our own -----------------------------------------------------------------------------------------
 
     def _open_own_page(self) -> None:
-        if self._plan.head.path != b"/health":
+        if self._choose_way().head.path != b"/health":
             if self._plan.expects_continue:
                 self._invite_body()
             self._connect()

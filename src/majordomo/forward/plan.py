@@ -5,7 +5,7 @@ exact bytes, and found again by them; see ``PlanMemo``.
 """
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from urllib.parse import parse_qs
 
 from majordomo.admit.keys import KEY_MAX_BYTES, DigestCache, Key
@@ -47,6 +47,18 @@ class Labels(NamedTuple):
     span_name: str | None
 
 
+class Way(NamedTuple):
+    """Where the requests with one head go, and how they are answered."""
+
+    provider: Provider | None
+    api: Api
+    family: Family
+    refusal: Refusal | None = None  # once the key was accepted
+    own_page: bool = False  # a page of the gateway's: no key, no row
+    holds_body: bool = False  # until it is whole, because it may have to be changed
+    recorded_there: bool = False  # the provider is a gateway that keeps the row: nothing is journaled here
+
+
 class Plan:
     """What to do with requests that have this head. Immutable once made."""
 
@@ -57,6 +69,7 @@ class Plan:
         "_moulded_for",
         "api",
         "content_type",
+        "detour",
         "expects_continue",
         "family",
         "head",
@@ -69,51 +82,35 @@ class Plan:
         "own_page",
         "path_text",
         "provider",
+        "recorded_there",
         "refusal",
     )
 
-    def __init__(self, head: RequestHead, planner: "Planner") -> None:
+    def __init__(
+        self,
+        head: RequestHead,
+        way: Way,
+        *,
+        key_hash: str | Refusal,
+        metadata: Metadata,
+        digests: DigestCache,
+        detour: "Plan | None" = None,
+    ) -> None:
+        """``detour``: the plan for the same requests while ``way.provider`` cannot be reached."""
         self.head = head
+        self.provider, self.api, self.family, self.refusal, self.own_page, self.holds_body, self.recorded_there = way
+        self.detour = detour
         self.method = head.method
         self.method_text = head.method.decode("ascii", "replace")
         self.path_text = head.path.decode("utf-8", "replace").replace("\0", "\ufffd")
         self.content_type = head.content_type
         self.expects_continue = head.expects_continue
-        named = head.own.get(b"provider")  # may be asked for any path, also one that is a page of ours
-        self.own_page = not named and (head.path in _OWN_PAGES or head.path.startswith(_OWN_PREFIXES))
-        marks = head.anthropic_marks
-        route = planner.routes.find(head.method, head.path, text(named) if named else None, anthropic_marks=marks)
-        self.refusal: Refusal | None = None  # once the key was accepted
-        self.provider: Provider | None = None
-        self.api = Api.OPENAI_OTHER
-        self.family = family_of(head.path, anthropic_marks=marks)
-        if self.own_page:
-            self.provider = planner.back_office
-            head.lines += [b"X-Majordomo-%b: %b\r\n" % (name.title(), value) for name, value in head.own.items()]
-        elif isinstance(route, Route):
-            self.provider, self.api = route
-            self.family = route.api.family
-        else:
-            self.refusal = route
-        self.holds_body = (
-            self.provider is not None
-            and planner.inject_stream_usage
-            and self.provider.inject_stream_usage
-            and not self.own_page
-            and may_inject(self.api)
-        )
-        self.key_hash = self._key_hash(planner.digests)
-        self.metadata: Metadata = collect(head.metadata, planner.limits)
-        self.labels = self._labels(planner.digests)
+        self.key_hash = key_hash
+        self.metadata = metadata
+        self.labels = self._labels(digests)
         self._before, self._after = self._split_lines()
         self._moulded_for: Key | None = None
         self._mould: OpeningMould
-
-    def _key_hash(self, digests: DigestCache) -> str | Refusal:
-        secret = self.head.own.get(b"key")
-        if not secret:
-            return KEY_MISSING
-        return digests.hex(secret) if len(secret) <= KEY_MAX_BYTES else KEY_UNKNOWN
 
     def _labels(self, digests: DigestCache) -> Labels:
         own = self.head.own
@@ -221,8 +218,15 @@ class Plan:
         return b"".join((start, *lines, _LENGTH % content_length, _IDENTITY, b"\r\n"))
 
 
+class Plans(Protocol):
+    """Who makes plans: the gateway's ``Planner``, or another's."""
+
+    def plan(self, head: RequestHead) -> Plan:
+        """The plan for requests with this head."""
+
+
 class Planner:
-    """Makes plans: holds what they depend on besides the head."""
+    """The gateway's plans: holds what they depend on besides the head."""
 
     __slots__ = ("back_office", "digests", "inject_stream_usage", "limits", "routes")
 
@@ -237,7 +241,35 @@ class Planner:
 
     def plan(self, head: RequestHead) -> Plan:
         """The plan for requests with this head."""
-        return Plan(head, self)
+        way = self._way(head)
+        if way.own_page:
+            head.lines += [b"X-Majordomo-%b: %b\r\n" % (name.title(), value) for name, value in head.own.items()]
+        return Plan(
+            head,
+            way,
+            key_hash=self._key_hash(head),
+            metadata=collect(head.metadata, self.limits),
+            digests=self.digests,
+        )
+
+    def _way(self, head: RequestHead) -> Way:
+        named = head.own.get(b"provider")  # may be asked for any path, also one that is a page of ours
+        marks = head.anthropic_marks
+        family = family_of(head.path, anthropic_marks=marks)
+        if not named and is_own_page(head.path):
+            return Way(self.back_office, Api.OPENAI_OTHER, family, own_page=True)
+        route = self.routes.find(head.method, head.path, text(named) if named else None, anthropic_marks=marks)
+        if not isinstance(route, Route):
+            return Way(None, Api.OPENAI_OTHER, family, route)
+        provider, api = route
+        holds = self.inject_stream_usage and provider.inject_stream_usage and may_inject(api)
+        return Way(provider, api, api.family, holds_body=holds)
+
+    def _key_hash(self, head: RequestHead) -> str | Refusal:
+        secret = head.own.get(b"key")
+        if not secret:
+            return KEY_MISSING
+        return self.digests.hex(secret) if len(secret) <= KEY_MAX_BYTES else KEY_UNKNOWN
 
 
 class PlanMemo:
@@ -273,6 +305,11 @@ class PlanMemo:
         if len(self._plans) >= self._KEPT:
             self._plans.clear()
         self._plans[cut[0]] = plan
+
+
+def is_own_page(path: bytes) -> bool:
+    """True for a path that a gateway answers itself, unless the caller names a provider."""
+    return path in _OWN_PAGES or path.startswith(_OWN_PREFIXES)
 
 
 def _claude_version(user_agent: bytes) -> str | None:

@@ -30,13 +30,13 @@ class Pool:
                 return upstream
         return None
 
-    async def open(self, origin: Origin) -> Upstream:
-        """A new connection.
+    async def open(self, origin: Origin, timeout: float | None = None) -> Upstream:
+        """A new connection, within ``timeout`` seconds or as this pool is set.
 
         Raises:
             ConnectFailedError: with the reason.
         """
-        made = await connect(origin, lambda: Upstream(self, origin), self._context, self._connect_timeout)
+        made = await connect(origin, lambda: Upstream(self, origin), self._context, timeout or self._connect_timeout)
         assert isinstance(made, Upstream)
         self.opened += 1
         return made

@@ -38,6 +38,7 @@ class Provider(NamedTuple):
     prefix: bytes = b""  # the base URL's path, without a trailing slash
     version_prefix: VersionPrefix = "keep"
     inject_stream_usage: bool = True
+    connect_timeout: float | None = None  # seconds; None: as the pool is set
 
     @classmethod
     def at(cls, name: str, base_url: str, family: Family, version_prefix: VersionPrefix, inject: bool = True) -> Self:

@@ -13,6 +13,8 @@ _LINES = re.compile(
     rb"|keep-alive|proxy-(?:authenticate|connection)|te|trailer|upgrade|x-majordomo-request-id):([^\r]*)"
 )
 
+_REQUEST_ID = re.compile(rb"\r\nx-majordomo-request-id:[ \t]*([0-9a-f-]{36})[ \t]*(?=\r|\Z)", re.IGNORECASE)
+
 _PASSED_ON = frozenset({b"content-length", b"content-type", b"content-encoding"})
 
 #: What ``Connection`` may not take away: the framing.
@@ -65,6 +67,12 @@ def read_reply_head(raw: bytes) -> ReplyHead:
         _text(told.get(b"content-encoding", b"")),
         has_length=b"content-length" in told,
     )
+
+
+def request_id_of(raw: bytes) -> bytes | None:
+    """The request id that a gateway behind this one gave; None if the reply is not from a gateway."""
+    found = _REQUEST_ID.search(raw)
+    return found[1] if found else None
 
 
 def _joined(found: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

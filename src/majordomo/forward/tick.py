@@ -55,11 +55,12 @@ class Tick:
                 continue
             if opening is not None:
                 admitted.append(exchange)
-                openings.append(opening)
+                if opening:
+                    openings.append(opening)
         recorded = True
         try:
             if openings:
-                self._books.journal.append_openings(openings)
+                self._books.open(openings)
         except JournalFull:
             recorded = False
         for exchange in admitted:
