@@ -1,0 +1,59 @@
+"""What one finished request uses of a budget. The same in SQL stands in ``recount.py``; a test holds them together."""
+
+from majordomo.budget.matching import is_gated
+from majordomo.budget.model import Budget, Unit
+from majordomo.meter.reading import UsageState
+from majordomo.record.frames import Close, Opening, Outcome
+
+#: How Claude Code's main loop is named among the kinds of its requests (``claude_request_details.query_class``).
+MAIN_LOOP = "main"
+
+
+def amount(budget: Budget, opening: Opening, close: Close) -> int:
+    """Femto-dollars or a count; 0 where nothing was used or nobody knows what it costs."""
+    match budget.unit:
+        case Unit.USD:
+            cost = close.bill.total_cost
+            return unpriced_amount(budget, close) if cost is None else cost
+        case Unit.TOKENS:
+            return _tokens(close)
+        case Unit.INPUT_TOKENS:
+            return _input(close)
+        case Unit.OUTPUT_TOKENS:
+            return max(0, close.output_tokens or 0)
+        case Unit.REQUESTS:
+            return 1 if _went_out(opening, close) else 0
+        case Unit.TURNS:
+            return 1 if _is_turn(opening, close) else 0
+        case Unit.CONCURRENT:
+            return 0  # it runs no longer
+
+
+def unpriced_amount(budget: Budget, close: Close) -> int:
+    """What a request without a known price is counted at: its tokens at the ceiling price, if the budget has one."""
+    return _tokens(close) * budget.ceiling if budget.ceiling is not None else 0
+
+
+def is_unpriced(close: Close) -> bool:
+    """Whether something was used and nobody knows what it costs."""
+    return close.bill.total_cost is None and close.usage_state is not UsageState.NONE
+
+
+def _input(close: Close) -> int:
+    prompt = close.prompt_tokens
+    return max(0, (close.input_tokens or 0) if prompt is None else prompt)
+
+
+def _tokens(close: Close) -> int:
+    return _input(close) + max(0, close.output_tokens or 0)
+
+
+def _went_out(opening: Opening, close: Close) -> bool:
+    return close.outcome is not Outcome.REFUSED and is_gated(opening.method, opening.api, opening.path)
+
+
+def _is_turn(opening: Opening, close: Close) -> bool:
+    """Answered, and asked by the main loop as far as the client tells its requests apart."""
+    if not _went_out(opening, close) or close.status_code is None or close.status_code >= 400:
+        return False
+    return close.claude is None or close.claude.query_class in (None, MAIN_LOOP)
