@@ -18,8 +18,8 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3.13 python3.12 python3.11 pyt
 BIN := $(VENV)/bin
 SOURCES := src tests bench docs
 PINS := pyproject.toml constraints.txt
-NODE_TESTS := $(dir $(wildcard tests/sdk/package.json tests/sdk/*/package.json))
-# The environment's own `node` and `npm` come first, so that the tests do not depend on the machine's.
+NODE_TESTS := $(dir $(wildcard tests/*/package.json tests/*/*/package.json))
+# The environment's own `node` comes first, so that the tests do not depend on the machine's.
 WITH_NODE = PATH="$(abspath $(BIN)):$$PATH"
 
 .PHONY: help run test check lint campaign bench bench-quick bench-deps demo docs prices fmt lock clean
@@ -109,5 +109,5 @@ node-packages: $(addsuffix node_modules/.installed,$(NODE_TESTS))
 
 %/node_modules/.installed: %/package.json %/package-lock.json $(VENV)/.installed-dev
 	@echo "Installing the Node packages of $*"
-	@cd "$*" && $(WITH_NODE) npm ci --silent --no-audit --no-fund --ignore-scripts
+	@$(BIN)/python tests/plugins/node_packages.py "$*"
 	@touch $@

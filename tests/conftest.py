@@ -17,8 +17,9 @@ from majordomo.record.migrate import migrate
 from majordomo.record.postgres_server import PostgresServer
 from majordomo.settings import Settings
 
-#: A gateway in front of a scripted provider, for whoever asks for it: tests/plugins/gateway_fixture.py.
-pytest_plugins = ["gateway_fixture", "fast_first"]
+#: For whoever asks for it: a gateway in front of a scripted provider (tests/plugins/gateway_fixture.py), and Claude
+#: Code in front of either (tests/plugins/claude_cli/fixtures.py).
+pytest_plugins = ["gateway_fixture", "claude_cli.fixtures", "fast_first"]
 
 #: Nothing of a test's database has to survive the machine.
 FAST = {

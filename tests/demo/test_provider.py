@@ -264,3 +264,28 @@ def test_errors_come_in_each_api_s_own_shape(
         gemini = genai.Client(api_key="k", http_options={"base_url": provider.url})
         with pytest.raises(ClientError):
             gemini.models.generate_content(model="gemini-2.5-pro", contents="hi")
+
+
+def _events_of(provider: ProviderProcess, script: dict[str, Any]) -> list[dict[str, Any]]:
+    _, body = post(provider, "/v1/messages", chat(stream=True), script)
+    return [json.loads(event.partition("data: ")[2]) for event in body.decode().split("\n\n") if event]
+
+
+def test_a_stream_of_messages_may_start_with_another_usage_than_it_ends_with(provider: ProviderProcess) -> None:
+    started, ended = {"input_tokens": 3, "output_tokens": 2}, {"output_tokens": 9}
+    events = _events_of(provider, {"start_usage": started, "stream_usage": ended})
+    assert events[0]["message"]["usage"] == started
+    assert [event["usage"] for event in events if event["type"] == "message_delta"] == [ended]
+
+
+def test_a_stream_of_messages_may_end_with_an_error(provider: ProviderProcess) -> None:
+    events = _events_of(provider, {"error_after": 3, "error_type": "overloaded_error", "error_message": "Too much."})
+    assert [event["type"] for event in events] == ["message_start", "ping", "content_block_start", "error"]
+    assert events[-1]["error"] == {"type": "overloaded_error", "message": "Too much."}
+
+
+def test_thinking_may_be_redacted(provider: ProviderProcess) -> None:
+    events = _events_of(provider, {"redacted_thinking": True})
+    blocks = [event["content_block"] for event in events if event["type"] == "content_block_start"]
+    assert blocks[0] == {"type": "redacted_thinking", "data": "c2NyaXB0ZWQ="}
+    assert [block["type"] for block in blocks] == ["redacted_thinking", "text"]

@@ -9,9 +9,9 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import asyncpg
 import pytest
@@ -27,6 +27,12 @@ ROWS_SECONDS = 20.0
 
 TAG_HEADER = "X-Majordomo-Test-Case"
 _tags = itertools.count(1)
+
+
+class Provider(Protocol):
+    """What the gateway needs of its provider: where it is."""
+
+    url: str
 
 
 class Gateway:
@@ -112,17 +118,22 @@ def gateway(postgres_server: PostgresServer) -> Iterator[Gateway]:
 
 
 @contextmanager
-def running_gateway(server: PostgresServer, database: str, **settings: str) -> Iterator[Gateway]:
-    """A gateway of one's own on a fresh database of that name; ``settings`` are further ``MAJORDOMO_*`` variables."""
+def running_gateway(
+    server: PostgresServer, database: str, provider: Provider | None = None, **settings: str
+) -> Iterator[Gateway]:
+    """A gateway of one's own on a fresh database of that name; ``settings`` are further ``MAJORDOMO_*`` variables.
+
+    It stands in front of the given provider, or of a scripted one in a process of its own.
+    """
     folder = Path(tempfile.mkdtemp(prefix="mdm-gw-", dir="/tmp"))
     asyncio.run(_execute(server.dsn(), f"CREATE DATABASE {database}"))
     dsn = server.dsn(database)
     try:
         with (
-            ProviderProcess() as provider,
-            GatewayProcess(provider.url, folder, database_url=dsn, settings=settings) as process,
+            nullcontext(provider) if provider is not None else ProviderProcess() as behind,
+            GatewayProcess(behind.url, folder, database_url=dsn, settings=settings) as process,
         ):
-            yield Gateway(process, provider, dsn)
+            yield Gateway(process, behind, dsn)
     finally:
         asyncio.run(_execute(server.dsn(), f"DROP DATABASE {database} WITH (FORCE)"))
         shutil.rmtree(folder)

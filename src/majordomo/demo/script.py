@@ -42,16 +42,19 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     text: str | None = None  # the reply's text; None: a short sentence
     model: str | None = None  # the response's own model; None: the request's
     usage: dict[str, Json] | None = None  # the provider's usage object, verbatim; None: made from the texts
+    start_usage: dict[str, Json] | None = None  # Anthropic: message_start's usage, verbatim; None: made from ``usage``
     stream_usage: dict[str, Json] | None = None  # Anthropic: message_delta's usage, verbatim; None: made from ``usage``
     extra: dict[str, Json] = {}  # merged into the top level of the reply (service_tier, ...)
     tools: tuple[ToolCall, ...] = ()
     thinking: str | None = None
+    redacted_thinking: bool = False  # Anthropic: a block of thinking that only the provider can read
     web_searches: int = 0  # server-side searches: blocks, output items or grounding queries
     stop_reason: str | None = None  # the API's own word; None: the natural one
     events: int = 4  # pieces that the text is streamed in
     # how it fails
     error_type: str | None = None
     error_message: str | None = None
+    error_after: int | None = None  # Anthropic: a stream ends with an ``error`` event after this many others
     retry_after: str | None = None
     headers: dict[str, str] = {}
     body: str | None = None  # the whole reply body, verbatim; replaces everything above but status and headers
