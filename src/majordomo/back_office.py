@@ -25,6 +25,7 @@ from majordomo.record.migrate import migrate
 from majordomo.record.partitions import add_partitions, drop_old_partitions
 from majordomo.record.reprice import Repriced, reprice_unpriced
 from majordomo.record.writer import Writer
+from majordomo.report.connections import Connections
 from majordomo.report.server import Server
 from majordomo.report.signs import Signs
 from majordomo.supervision import supervised
@@ -57,7 +58,7 @@ class BackOffice:
             pricer=self._pricer,
             refresh_seconds=settings.price_refresh_seconds if settings.price_feed else None,
         )
-        self._server = Server(self._signs, places.back_office_socket)
+        self._server = Server(self._signs, Connections(self._dsn), places.back_office_socket)
         self._migrated = asyncio.Event()
         self._prices_changed = asyncio.Event()
 

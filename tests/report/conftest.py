@@ -8,8 +8,12 @@ import pytest
 
 from majordomo.record.stats import WriterStats
 from majordomo.report.app import make_app
+from majordomo.report.connections import Connections
 from majordomo.report.front_desks import FrontDesk
 from majordomo.report.vitals import JournalFigures, PriceFigures
+
+#: Nobody listens there: routes that need the database say so.
+NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
 
 
 class MadeUpSigns:
@@ -59,7 +63,7 @@ def signs() -> MadeUpSigns:
 @pytest.fixture
 def call(signs: MadeUpSigns) -> Callable[..., Reply]:
     """Send the application one request, as a server would."""
-    app = make_app(signs)
+    app = make_app(signs, Connections(NO_DATABASE))
 
     def send(path: str, method: str = "GET", body: bytes = b"", headers: dict[str, str] | None = None) -> Reply:
         sent: list[dict[str, Any]] = []

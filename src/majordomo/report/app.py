@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from majordomo import __version__
 from majordomo.report import errors, metrics, page
+from majordomo.report.connections import Connections
 from majordomo.report.envelope import Envelope
 from majordomo.report.errors import JSON, ApiError
 from majordomo.report.vitals import Sources, take
@@ -45,8 +46,8 @@ class Readiness(BaseModel):
     parts: dict[str, PartState]
 
 
-def make_app(sources: Sources) -> ASGIApp:
-    """The application over what ``sources`` tell."""
+def make_app(sources: Sources, connections: Connections) -> ASGIApp:
+    """The application over what ``sources`` tell and what the database holds."""
     app = FastAPI(
         title="Majordomo",
         version=__version__,
@@ -58,6 +59,7 @@ def make_app(sources: Sources) -> ASGIApp:
         responses={"default": {"model": Error, "description": "Any error"}},
     )
     app.state.sources = sources
+    app.state.connections = connections
     errors.install(app)
     app.include_router(_health)
     app.include_router(_pages)

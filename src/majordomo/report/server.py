@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from majordomo.report.connections import Connections
 from majordomo.report.vitals import Sources
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ _GRACE_SECONDS = 2  # for answers under way when it stops
 class Server:
     """uvicorn under our rules: the socket is private, signals are somebody else's, and a restart begins anew."""
 
-    def __init__(self, sources: Sources, path: Path) -> None:
+    def __init__(self, sources: Sources, connections: Connections, path: Path) -> None:
         self._sources = sources
+        self._connections = connections
         self._path = path
         self._running: uvicorn.Server | None = None
         self._stopping = False
@@ -34,7 +36,7 @@ class Server:
             OSError: the socket cannot be made.
         """
         # Imported here: the writer begins its work before half a second of imports.
-        server = await asyncio.to_thread(_make, self._sources)
+        server = await asyncio.to_thread(_make, self._sources, self._connections)
         if self._stopping:
             return
         self._running = server
@@ -45,6 +47,7 @@ class Server:
         finally:
             listening.close()
             self._path.unlink(missing_ok=True)
+            await self._connections.close()
 
     def stop(self) -> None:
         """Finish the answers under way and return from ``run``."""
@@ -75,7 +78,7 @@ def listen(path: Path) -> socket.socket:
     return listening
 
 
-def _make(sources: Sources) -> "uvicorn.Server":
+def _make(sources: Sources, connections: Connections) -> "uvicorn.Server":
     import uvicorn
 
     from majordomo.report.app import make_app
@@ -101,7 +104,7 @@ def _make(sources: Sources) -> "uvicorn.Server":
 
     return Quiet(
         uvicorn.Config(
-            make_app(sources),
+            make_app(sources, connections),
             loop="none",
             http="httptools",
             ws="none",

@@ -1,0 +1,68 @@
+"""Connections to PostgreSQL for whoever asks over HTTP: a small pool, and a plain 503 while the database is away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+import asyncpg
+
+from majordomo.record.database import UNREACHABLE, Connection, DatabaseError, Pool, open_pool
+from majordomo.report.errors import ApiError
+
+#: Questions asked at one time; further ones wait. The writer and the front desks have connections of their own.
+POOL_SIZE = 8
+#: Longest wait for a free connection (s): whoever asks is told sooner than a browser gives up.
+WAIT_SECONDS = 10.0
+#: A question that runs longer is cut off (ms): pages are made from sums, and no reader waits for half a minute.
+QUESTION_TIMEOUT_MS = 30_000
+
+DATABASE_AWAY = ApiError(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "database_unavailable",
+    "the database does not answer just now; requests are served and recorded all the same, so ask again in a moment",
+)
+QUESTION_TOO_LONG = ApiError(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "question_too_long",
+    "the database took too long for this; ask about less time, or with fewer filters",
+)
+
+
+class Connections:
+    """A pool that is opened when first asked for, and again after the database was away."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._pool: Pool | None = None
+        self._opening = asyncio.Lock()
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Connection]:
+        """A connection for one question.
+
+        Raises:
+            ApiError: 503, the database is away, or takes too long.
+        """
+        try:
+            pool = await self._opened()
+            async with pool.acquire(timeout=WAIT_SECONDS) as connection:
+                yield connection  # type: ignore[misc]  # the pool's proxy has every method of a connection
+        except asyncpg.QueryCanceledError:
+            raise QUESTION_TOO_LONG from None
+        except (DatabaseError, *UNREACHABLE):
+            raise DATABASE_AWAY from None
+
+    async def _opened(self) -> Pool:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await open_pool(
+                    self._dsn, purpose="report", size=POOL_SIZE, statement_timeout_ms=QUESTION_TIMEOUT_MS
+                )
+            return self._pool
+
+    async def close(self) -> None:
+        """Let all connections go."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.terminate()
