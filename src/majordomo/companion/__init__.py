@@ -1,0 +1,1 @@
+"""The local proxy beside one Claude Code, and the tools around it."""
