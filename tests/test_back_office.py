@@ -21,6 +21,7 @@ from majordomo.launch import Launch, reveal
 from majordomo.places import Places
 from majordomo.record.api_keys import hash_of
 from majordomo.record.journal import Journal
+from majordomo.record.migrate import migrate
 from majordomo.settings import Settings
 
 PATIENCE = 60.0  # seconds; a busy machine is no failure
@@ -251,3 +252,27 @@ def test_what_had_no_price_is_priced_at_the_next_start(office: Office) -> None:
     priced = office.query("SELECT sum(total_cost) FROM llm_requests")
     assert priced > 0
     assert office.query("SELECT sum(total_cost) FROM usage_by_model_daily") == priced
+
+
+def test_idle_sessions_end_by_themselves_and_open_ones_are_counted(office: Office) -> None:
+    """At every start and each minute; the metrics tell how many are open, and how often a session was ignored."""
+    office.settings.claude_session_idle_seconds = 1800
+    asyncio.run(migrate(office.dsn))
+    for minutes in (60, 5):
+        office.query(
+            "INSERT INTO claude_sessions (id, majordomo_api_key_id, started_at)"
+            " VALUES (gen_random_uuid(), gen_random_uuid(), now() - make_interval(mins => $1))",
+            minutes,
+        )
+    office.start()
+    office.ready()
+    eventually(lambda: office.query("SELECT count(*) FROM claude_sessions WHERE ended_by = 'idle'") == 1)
+    eventually(lambda: b"majordomo_claude_sessions_open 1.0" in office.get("/metrics")[2])
+    journal = office.journal()
+    opening, close = exchange(wall_us())
+    opening.claude_session = "no uuid"
+    journal.append_opening(opening)
+    journal.append_close(close)
+    ignored = b'majordomo_claude_sessions_ignored_total{reason="bad_session"} 1.0'
+    eventually(lambda: ignored in office.get("/metrics")[2])
+    journal.close()

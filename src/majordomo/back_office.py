@@ -20,6 +20,7 @@ from majordomo.price.adjustments import OverlayError
 from majordomo.price.feed import Refresh, keep_fresh
 from majordomo.price.pricer import Pricer
 from majordomo.record.api_keys import create_first
+from majordomo.record.claude_sessions import close_idle_sessions, count_open_sessions
 from majordomo.record.database import connect
 from majordomo.record.migrate import migrate
 from majordomo.record.partitions import add_partitions, drop_old_partitions
@@ -35,6 +36,7 @@ from majordomo.supervision import supervised
 DRAIN_SECONDS = 25.0
 
 PARTITIONS_EVERY = 24 * 3600.0
+SESSIONS_EVERY = 60.0  # how late a session's end may be seen: next to hours of idleness it does not matter
 PRICE_LOOK_SECONDS = 5.0  # as the front desks do; a look is two stats
 
 _log = logs.logger("back office")
@@ -70,6 +72,7 @@ class BackOffice:
         background = [
             start(supervised("start", self._get_ready)),
             start(supervised("partitions", self._keep_partitions)),
+            start(supervised("claude sessions", self._close_idle_sessions)),
             start(supervised("prices", self._watch_prices)),
             start(supervised("reprice", self._keep_pricing)),
             start(supervised("signs", self._signs.keep_looking)),
@@ -125,6 +128,19 @@ class BackOffice:
             finally:
                 await connection.close()
             await asyncio.sleep(PARTITIONS_EVERY)
+
+    async def _close_idle_sessions(self) -> None:
+        await self._migrated.wait()
+        while True:
+            connection = await connect(self._dsn, purpose="sessions")
+            try:
+                closed = await close_idle_sessions(connection, self._settings.claude_session_idle_seconds)
+                self._writer.stats.open_sessions = await count_open_sessions(connection)
+            finally:
+                await connection.close()
+            if closed:
+                _log.info("idle Claude Code sessions ended", sessions=closed)
+            await asyncio.sleep(SESSIONS_EVERY)
 
     async def _keep_prices(self) -> None:
         # A little chance, so that a fleet started at once does not ask at once for ever.

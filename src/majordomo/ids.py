@@ -1,7 +1,10 @@
 """Request ids: UUID version 7 (RFC 9562), so that ids sort by time and the primary key stays cheap to extend."""
 
 import os
+import re
 from uuid import UUID
+
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-?)(?:[0-9A-Fa-f]{4}\1){3}[0-9A-Fa-f]{12}", re.ASCII)
 
 _RANDOM_POOL = 4096  # bytes drawn from the kernel at a time: one system call for some 400 ids
 
@@ -49,3 +52,11 @@ def uuid_text(raw: bytes) -> str:
 def new_uuid(wall_us: int) -> UUID:
     """One UUIDv7 for a thing made rarely (a key, a journal), outside the request path."""
     return UUID(bytes=IdMaker().make(wall_us))
+
+
+def read_uuid(text: str) -> UUID | None:
+    """The UUID that a text from outside is, with or without its hyphens; None if it is none.
+
+    Python's own reading takes much else: braces, hyphens anywhere, underscores between digits.
+    """
+    return UUID(text) if _UUID.fullmatch(text) else None

@@ -148,6 +148,14 @@ class Settings(BaseSettings):
         None, ge=1, le=1200, description="Months of requests kept; older partitions are dropped."
     )
 
+    claude_session_idle_seconds: float = Field(
+        4 * 3600.0,
+        gt=0,
+        le=30 * 86_400,
+        description="A Claude Code session of which nothing came for so long has ended with its last request; the next "
+        "request opens it again. Longer than a lunch or a meeting, shorter than a night.",
+    )
+
     # Prices
     price_feed: bool = Field(True, description="Refresh prices from the feed every `price_refresh_seconds`.")
     price_feed_url: str = Field(

@@ -296,21 +296,6 @@ def test_a_caller_cannot_grow_the_registry_for_ever(new_journal, made, drained, 
     journal.close()
 
 
-def test_claude_sessions_add_up_their_own_keys_requests(new_journal, made, drained, sql):
-    """A session's totals count the requests that name it and belong to its key, and nobody else's."""
-    session = UUID("0199c0de-0000-7000-8000-0000000000bb")
-    sql("INSERT INTO claude_sessions (id, majordomo_api_key_id) VALUES ($1, $2)", session, UUID(bytes=made.key))
-    journal = new_journal()
-    _journal(journal, made, 3, claude_session=str(session))
-    _journal(journal, made, 2, claude_session=str(session), api_key_id=OTHER_KEY)
-    _journal(journal, made, 1, claude_session="0199c0de-0000-7000-8000-0000000000cc")
-    drained()
-    [row] = sql("SELECT * FROM claude_sessions")
-    assert (row["total_requests"], row["total_input_tokens"], row["total_output_tokens"]) == (3, 360, 90)
-    assert row["total_cost"] == 3 * Decimal("0.0000850375")
-    journal.close()
-
-
 def test_openings_without_a_close_are_lost_once_their_process_is_gone(
     new_journal, made, drained, sql, journal_dir, assert_rollups_match
 ):

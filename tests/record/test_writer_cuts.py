@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote
 import asyncpg
 import pytest
 
+from majordomo.meter.claude_code import ClaudeDetails
 from majordomo.record.dead_letter import dead_letters
 from majordomo.record.segments import journal_folders
 from majordomo.record.writer import Writer
@@ -92,10 +93,10 @@ def test_whichever_statement_was_the_last_each_request_is_stored_once(
         after += 1
         journal = new_journal(8192)
         for number in range(requests):
-            opening = made.opening(metadata={"Team": f"team-{number % 3}"})
+            opening = made.opening(metadata={"Team": f"team-{number % 3}"}, claude_session=f"{count % 7:032x}")
             journal.append_opening(opening)
             if number != 1:
-                journal.append_close(made.close(opening))
+                journal.append_close(made.close(opening, claude=ClaudeDetails(usage_cost=0.25)))
             count += 1
         journal.close()
         cut = asyncio.run(move(after))
@@ -106,6 +107,12 @@ def test_whichever_statement_was_the_last_each_request_is_stored_once(
     assert after > 10
     assert sql("SELECT request_count FROM api_keys")[0]["request_count"] == count
     assert sql("SELECT count(*) FROM llm_requests WHERE outcome = 'lost'")[0][0] == after
+    [details] = sql(
+        "SELECT count(*) AS details, count(DISTINCT llm_request_id) AS requests FROM claude_request_details"
+    )
+    assert tuple(details) == (count - after, count - after)
+    [sessions] = sql("SELECT count(*), sum(total_requests), sum(usage_cost) FROM claude_sessions")
+    assert tuple(sessions) == (7, count, 0.25 * (count - after))
     assert list(dead_letters(dead_letter_dir)) == []
     assert sql("SELECT count(*) FROM journal_openings")[0][0] == 0
     assert_rollups_match()

@@ -16,11 +16,12 @@ import msgspec
 from majordomo.price.bill import Bill, usd
 from majordomo.price.pricer import Pricer
 from majordomo.price.reprice import reprice
+from majordomo.record.claude_sessions import SessionKey, SessionTotals
 from majordomo.record.database import Connection
 from majordomo.record.frames import Opening
 from majordomo.record.registry import Registry
 from majordomo.record.rollup import Rollup
-from majordomo.record.rows import Billed, Finished, lost, usd_text
+from majordomo.record.rows import Billed, Finished, lost
 from majordomo.record.statements import statement
 
 #: Rows priced and locked at a time: some 50 ms, so that the writer hardly waits.
@@ -95,7 +96,7 @@ async def _reprice_batch(
 ) -> Repriced:
     changed = Repriced(seen=len(rows))
     rollup = Rollup()
-    sessions: Counter[tuple[UUID, UUID]] = Counter()
+    sessions = SessionTotals()
     updates = []
     for row in rows:
         bill = _bill(pricer, row)
@@ -108,20 +109,10 @@ async def _reprice_batch(
         updates.append(_update(row, bill))
         _add_to_rollup(rollup, registry, row, bill)
         if row["claude_session_id"]:
-            sessions[row["claude_session_id"], row["majordomo_api_key_id"]] += bill.total_cost
+            sessions.add_cost(SessionKey(row["claude_session_id"], row["org_id"]), bill.total_cost)
     await connection.executemany(statement("reprice_row"), updates)
     await rollup.write(connection)
-    if sessions:
-        nothing = [0] * len(sessions)
-        await connection.execute(
-            statement("count_claude_sessions"),
-            [session for session, _ in sessions],
-            [key for _, key in sessions],
-            nothing,
-            nothing,
-            nothing,
-            [usd_text(cost) for cost in sessions.values()],
-        )
+    await sessions.write(connection)
     return changed
 
 

@@ -6,10 +6,10 @@ from the same normalised close that the rollups add up, so that both always agre
 
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
-from uuid import UUID
 
 import msgspec
 
+from majordomo.ids import read_uuid
 from majordomo.meter.reading import Part, UsageState
 from majordomo.price.bill import Bill
 from majordomo.record.frames import Close, Opening, Outcome
@@ -274,7 +274,7 @@ def line(finished: Finished, active: frozenset[str]) -> str:
         raw,
         indexed,
         _aliases[opening.client],
-        _session(opening.claude_session) if opening.claude_session else NULL,
+        uuid_cell(opening.claude_session),
         cell(opening.agent_id, TEXT_LIMIT),
         cell(opening.parent_agent_id, TEXT_LIMIT),
         cell(opening.trace_id, TEXT_LIMIT),
@@ -310,17 +310,10 @@ def stamp(wall_us: int) -> str:
     return f"{text}.{micros:06d}+00"
 
 
-def session_id(text: str | None) -> UUID | None:
-    """The session that a caller named, if it is a UUID as all sessions' ids are."""
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        return None
-
-
-def _session(text: str | None) -> str:
-    session = session_id(text) if text else None
-    return session.hex if session else NULL
+def uuid_cell(text: str | None) -> str:
+    """A field of COPY's text format; what is no UUID becomes NULL."""
+    found = read_uuid(text) if text else None
+    return found.hex if found else NULL
 
 
 def _indexed(metadata: dict[str, str], active: frozenset[str], raw: str) -> str:

@@ -76,6 +76,9 @@ CREATE INDEX llm_requests_unpriced ON llm_requests (requested_at)
 -- What is not the provider's own last word: reports name it, and must not read every row to count it.
 CREATE INDEX llm_requests_uncertain ON llm_requests (requested_at)
     WHERE usage_state = 'estimated' OR outcome = 'lost';
+-- The requests of a session. Those that name none are not in it, and cost it nothing.
+CREATE INDEX llm_requests_claude_session ON llm_requests (claude_session_id, requested_at)
+    WHERE claude_session_id IS NOT NULL;
 
 CREATE TABLE api_keys (
     id              uuid PRIMARY KEY,

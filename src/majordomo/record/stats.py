@@ -25,6 +25,8 @@ class WriterStats:
     requests: Counter[tuple[str, str, int | None]] = field(default_factory=Counter)  # provider, outcome, status
     tokens: Counter[tuple[str, str]] = field(default_factory=Counter)  # provider, class
     cost_femto: Counter[str] = field(default_factory=Counter)  # provider; femto-USD
+    ignored_sessions: Counter[str] = field(default_factory=Counter)  # problem code of the rows
+    open_sessions: int | None = None  # Claude Code sessions without an end, as last counted; None: not yet
     connected: bool = False
     last_error: str | None = None
     journals: int = 0
@@ -37,6 +39,7 @@ class WriterStats:
         self.rows += stored.rows
         self.dead_letters += stored.refused
         self.requests.update(stored.endings)
+        self.ignored_sessions.update(stored.ignored_sessions)
         for cells in stored.by_model:
             for (_, _, _, provider, _), amount in cells.items():
                 self.unpriced += amount[_UNPRICED]

@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import NamedTuple
 
 import asyncpg
 
 from majordomo.clock import WallClock
 from majordomo.logs import logger
 from majordomo.record.billed_once import bill_once
+from majordomo.record.claude_rows import DETAIL_COLUMNS, detail_line
+from majordomo.record.claude_sessions import admit_sessions
 from majordomo.record.database import Connection
 from majordomo.record.dead_letter import DeadLetters
 from majordomo.record.registry import MetadataKey, Observed, Registry
@@ -39,6 +42,7 @@ class Stored:
         self.refused = 0
         self.by_model: list[dict[ModelCell, tuple[int, ...]]] = []
         self.endings: Counter[tuple[str, str, int | None]] = Counter()  # provider, outcome, status
+        self.ignored_sessions: Counter[str] = Counter()  # problem code
 
 
 class Store:
@@ -57,7 +61,7 @@ class Store:
         """
         try:
             async with connection.transaction():
-                rollup, endings = await self._write(connection, rows)
+                written = await self._write(connection, rows)
         except REFUSALS as wrong:
             self._registry.forget()
             await self._registry.refresh(connection)
@@ -70,22 +74,24 @@ class Store:
             await self.put(connection, rows[half:], stored)
             return
         stored.rows += len(rows)
-        stored.by_model.append(rollup.by_model)
-        stored.endings.update(endings)
+        stored.by_model.append(written.rollup.by_model)
+        stored.endings.update(written.endings)
+        stored.ignored_sessions.update(written.ignored_sessions)
 
     def _refuse(self, row: Finished, wrong: BaseException) -> None:
         reason = f"{type(wrong).__name__}: {wrong}"
         self._dead_letters.put(now_us=self._clock(), reason=reason, opening=row.opening, close=row.close)
         log.error("row refused", reason=type(wrong).__name__, request_id=row.opening.id.hex())
 
-    async def _write(
-        self, connection: Connection, rows: list[Finished]
-    ) -> tuple[Rollup, Counter[tuple[str, str, int | None]]]:
+    async def _write(self, connection: Connection, rows: list[Finished]) -> "_Written":
+        # Always in this order: replicas that write at once lock tables and rows in the same sequence.
         rows = await bill_once(connection, rows)
+        rows, ignored_sessions = await admit_sessions(connection, rows)
         rollup = Rollup()
         totals = Totals()
         seen: dict[MetadataKey, Observed] = {}
         endings: Counter[tuple[str, str, int | None]] = Counter()
+        details: list[str] = []
         registry = self._registry
 
         def count(row: Finished) -> None:
@@ -95,6 +101,8 @@ class Store:
             if opening.metadata:
                 registry.observe(seen, row)
             totals.add(row)
+            if close.claude is not None:
+                details.append(detail_line(row, close.claude))
 
         async def lines() -> AsyncIterator[bytes]:
             """The server reads one chunk while we count and write the next."""
@@ -105,8 +113,24 @@ class Store:
                 yield ("\n".join([line(row, registry.active(row.opening.api_key_id)) for row in chunk]) + "\n").encode()
 
         await connection.copy_to_table("llm_requests", source=lines(), columns=COLUMNS, format="text")
-        # Always in this order: replicas that write at once lock tables and rows in the same sequence.
+        if details:
+            await connection.copy_to_table(
+                "claude_request_details", source=_chunks(details), columns=DETAIL_COLUMNS, format="text"
+            )
         await rollup.write(connection)
         await registry.write(connection, seen)
         await totals.write(connection)
-        return rollup, endings
+        return _Written(rollup, endings, ignored_sessions)
+
+
+class _Written(NamedTuple):
+    """What became of some rows, if their transaction does."""
+
+    rollup: Rollup
+    endings: Counter[tuple[str, str, int | None]]
+    ignored_sessions: Counter[str]
+
+
+async def _chunks(lines: list[str]) -> AsyncIterator[bytes]:
+    for start in range(0, len(lines), LINES_A_CHUNK):
+        yield ("\n".join(lines[start : start + LINES_A_CHUNK]) + "\n").encode()

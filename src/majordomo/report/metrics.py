@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from majordomo import __version__
 from majordomo.price.bill import usd
+from majordomo.record.claude_sessions import BAD_SESSION, FOREIGN_SESSION
 from majordomo.record.stats import WriterStats
 from majordomo.report.front_desks import FrontDesk
 from majordomo.report.vitals import Sources
@@ -37,6 +38,7 @@ class _Figures(Collector):
         stats = self._sources.recorded()
         yield from _recorded(stats)
         yield from _recording(stats)
+        yield from _claude_sessions(stats)
         yield from self._journal()
         yield from self._prices()
         yield from _front_desks(self._sources.front_desks())
@@ -84,6 +86,19 @@ def _recording(stats: WriterStats) -> Iterator[Metric]:
     yield _counter("recorded_batches", "Transactions that wrote them", stats.batches)
     yield _counter("record_failures", "Transactions that failed and were tried again", stats.failures)
     yield _counter("journal_damaged_bytes", "Journal that nobody can read", stats.damaged_bytes)
+
+
+def _claude_sessions(stats: WriterStats) -> Iterator[Metric]:
+    if stats.open_sessions is not None:
+        yield _gauge("claude_sessions_open", "Claude Code sessions without an end", stats.open_sessions)
+    ignored = CounterMetricFamily(
+        "majordomo_claude_sessions_ignored",
+        "Requests recorded without the session they named: another key's, or no UUID",
+        labels=["reason"],
+    )
+    for reason in (FOREIGN_SESSION, BAD_SESSION):
+        ignored.add_metric([reason], stats.ignored_sessions[reason])
+    yield ignored
 
 
 def _front_desks(desks: list[FrontDesk]) -> Iterator[Metric]:

@@ -17,6 +17,10 @@ ALTER TABLE claude_sessions
     ADD COLUMN usage_cost           double precision NOT NULL DEFAULT 0,
     ADD COLUMN ended_by             text CHECK (ended_by IN ('owner', 'idle'));
 
+-- The requests of a session. Those that name none are not in it, and cost it nothing.
+CREATE INDEX llm_requests_claude_session ON llm_requests (claude_session_id, requested_at)
+    WHERE claude_session_id IS NOT NULL;
+
 -- Sessions that may have to be closed for idleness.
 CREATE INDEX claude_sessions_open ON claude_sessions (coalesce(last_request_at, started_at)) WHERE ended_at IS NULL;
 
