@@ -17,8 +17,9 @@ from typing import NamedTuple
 from majordomo.apis import Api
 from majordomo.budget.model import UNTOLD, Budget, Each
 from majordomo.budget.windows import Kind, Span, Window
+from majordomo.ids import read_uuid
 from majordomo.record.frames import Opening
-from majordomo.record.rows import NAME_LIMIT, NIL_ORG, session_id
+from majordomo.record.rows import NAME_LIMIT, NIL_ORG
 from majordomo.record.safe_text import safe
 
 #: Characters of a value in a count's name: a btree entry must stay far below a third of a page.
@@ -58,7 +59,7 @@ class Head(NamedTuple):
 
 def head_of(opening: Opening) -> Head:
     """What the opening of a request tells of it."""
-    session = session_id(opening.claude_session)
+    session = read_uuid(opening.claude_session) if opening.claude_session else None
     return Head(
         opening.org_id or NIL_ORG,
         opening.api_key_id,
