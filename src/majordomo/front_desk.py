@@ -18,6 +18,8 @@ import uvloop
 from majordomo import logs
 from majordomo.admit.key_feed import KeyFeed
 from majordomo.admit.keys import KeyRing
+from majordomo.budget.estimate import Estimator
+from majordomo.budget.gate import Gate, OwnTreasury
 from majordomo.clock import wall_us
 from majordomo.forward.books import Books
 from majordomo.forward.caller import Caller
@@ -97,6 +99,7 @@ class FrontDesk:
             lookup=self._feed.lookup,
             books=Books(self._journal, self._pricer, settings.max_reading_bytes),
             pool=pool,
+            gate=Gate(Estimator(self._pricer), OwnTreasury()),
         )
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()

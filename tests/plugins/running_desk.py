@@ -14,6 +14,8 @@ import uvloop
 from wire import PATIENCE, Peer, Providers
 
 from majordomo.admit.keys import Key, KeyRing
+from majordomo.budget.estimate import Estimator
+from majordomo.budget.gate import Gate, OwnTreasury
 from majordomo.clock import steady, wall_us
 from majordomo.forward.books import Books
 from majordomo.forward.caller import Caller
@@ -65,6 +67,7 @@ class RunningDesk:
         self.lookups: list[str] = []
         self.journal = Journal.create(folder / "journal", segment_bytes=1 << 20, now_us=wall_us())
         self._pricer = pricer
+        self.gate = Gate(Estimator(pricer), OwnTreasury())
         self._ahead = 0.0
         self._started = threading.Event()
         self._stop: asyncio.Event
@@ -97,6 +100,7 @@ class RunningDesk:
             lookup=self.lookup,
             books=Books(self.journal, self._pricer, settings.max_reading_bytes),
             pool=self.pool,
+            gate=self.gate,
         )
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))

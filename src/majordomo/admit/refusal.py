@@ -61,6 +61,16 @@ BACK_OFFICE_AWAY = Refusal(
 )
 
 
+#: Codes of refusals that a budget is the reason of.
+BUDGET_EXCEEDED, BUDGET_UNPRICED, BUDGET_UNBOUNDED = "budget_exceeded", "budget_unpriced", "budget_unbounded"
+BUDGET_CODES = frozenset({BUDGET_EXCEEDED, BUDGET_UNPRICED, BUDGET_UNBOUNDED})
+
+
+def budget_exceeded(message: str, headers: Mapping[str, str], code: str = BUDGET_EXCEEDED) -> Refusal:
+    """A budget has no room. 402 is what makes an agent stop at once; see ``error_shapes.for_family``."""
+    return Refusal(402, code, message, {**headers, "X-Should-Retry": "false"})
+
+
 def malformed(why: str) -> Refusal:
     """The bytes are not a well-formed HTTP/1.1 request; ``why`` names the fault."""
     return Refusal(400, "malformed_request", f"Malformed HTTP request: {why}.")

@@ -6,6 +6,7 @@ Nothing in here may fail or delay the caller: a fault in metering or pricing cos
 from majordomo.admit.keys import Key
 from majordomo.admit.refusal import Refusal
 from majordomo.apis import Api
+from majordomo.budget.gate import Pass
 from majordomo.clock import steady, wall_us
 from majordomo.forward.books import Books
 from majordomo.forward.plan import Plan
@@ -38,6 +39,7 @@ class Account:
         "_streamed",
         "ended",
         "id",
+        "passed",
         "sent",
         "status",
     )
@@ -56,6 +58,7 @@ class Account:
         self.status: int | None = None
         self.sent = False  # the whole request went to the provider
         self.ended = False
+        self.passed: Pass | None = None  # what budgets have set apart for it
 
     @property
     def id_text(self) -> str:
@@ -157,7 +160,7 @@ class Account:
             reading.error_type, reading.error_message = refusal.code, refusal.message
         bill = self._bill(reading, facts)
         first = self._first_byte
-        return Close(
+        close = Close(
             id=self.id,
             outcome=outcome,
             status_code=self.status,
@@ -188,6 +191,16 @@ class Account:
             problems=reading.problems + facts.problems,
             billed_once=reading.billed_once,
         )
+        if self.passed is not None:
+            self._settle(self.passed, close)
+        return close
+
+    def _settle(self, passed: Pass, close: Close) -> None:
+        try:
+            passed.settle(close)
+        except Exception:
+            self._books.counters.meter_failures += 1
+            _log.exception("settling with the budgets failed", api=self._plan.api.value)
 
     def _reading(self, facts: RequestFacts, outcome: Outcome, complete: bool) -> Reading:
         if self._reader is None and self.sent and outcome is Outcome.CLIENT_CLOSED and self.status is None:

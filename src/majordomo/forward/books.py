@@ -11,6 +11,7 @@ from majordomo.forward.plan import Plan
 from majordomo.ids import IdMaker
 from majordomo.meter.reading import Reading, RequestFacts
 from majordomo.price.bill import Bill
+from majordomo.price.dearest import Dearest
 from majordomo.record.frames import Close
 from majordomo.record.journal import Journal, JournalFull
 
@@ -20,6 +21,9 @@ class Prices(Protocol):
 
     def bill(self, provider: str, api: Api, reading: Reading, facts: RequestFacts, at_us: int) -> Bill:
         """What a reading costs."""
+
+    def dearest(self, provider: str, model: str, at_us: int) -> Dearest | None:
+        """The highest rates that a request for a model can be billed at."""
 
 
 class Counters(msgspec.Struct):

@@ -11,6 +11,8 @@ from majordomo import __version__
 from majordomo.admit.keys import Key, KeyRing
 from majordomo.admit.metadata import MetadataLimits
 from majordomo.apis import Family
+from majordomo.budget.estimate import Estimator
+from majordomo.budget.gate import Gate, OwnTreasury
 from majordomo.clock import steady
 from majordomo.forward.books import Books
 from majordomo.forward.plan import PlanMemo, Planner, Plans
@@ -98,6 +100,7 @@ class Desk:
         lookup: Callable[[str], Awaitable[Key | None]],
         books: Books,
         pool: Pool,
+        gate: Gate | None = None,
         road: Road | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
@@ -107,6 +110,7 @@ class Desk:
         self.pool = pool
         self.road = road if road is not None else Road()
         self.planner = planner
+        self.gate = gate if gate is not None else Gate(Estimator(books.pricer), OwnTreasury())
         self.memo = PlanMemo()
         self.together = Tick(self.loop, books)
         self.callers: set[Caller] = set()

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from majordomo.admit.refusal import Refusal
+from majordomo.admit.refusal import BUDGET_CODES, Refusal
 from majordomo.apis import Family
 
 _ANTHROPIC_TYPES = {
@@ -35,12 +35,25 @@ _GEMINI_STATUSES = {
 }
 
 
+#: What OpenAI calls an account without money: its SDKs raise it at once, and programs know to stop.
+_NO_QUOTA = "insufficient_quota"
+
+
+def as_api_says_it(family: Family, refusal: Refusal) -> Refusal:
+    """A budget's refusal with the status by which clients of ``family``'s API know that trying again is no use."""
+    if family is Family.OPENAI and refusal.code in BUDGET_CODES:
+        return refusal._replace(status=429)
+    return refusal
+
+
 def error_type(family: Family, refusal: Refusal) -> str:
     """What the called API would name an error of this status."""
     if family is Family.ANTHROPIC:
         return _ANTHROPIC_TYPES.get(refusal.status, "api_error")
     if family is Family.GEMINI:
         return _GEMINI_STATUSES.get(refusal.status, "INTERNAL" if refusal.status >= 500 else "FAILED_PRECONDITION")
+    if refusal.code in BUDGET_CODES:
+        return _NO_QUOTA
     return _OPENAI_TYPES.get(refusal.status, "api_error" if refusal.status >= 500 else "invalid_request_error")
 
 
@@ -53,7 +66,8 @@ def error_body(family: Family, refusal: Refusal, request_id: str | None) -> byte
     elif family is Family.GEMINI:
         shape = {"error": {"code": refusal.status, "message": refusal.message, "status": kind}}
     else:
-        shape = {"error": {"message": refusal.message, "type": kind, "code": refusal.code, "param": None}}
+        code = _NO_QUOTA if refusal.code in BUDGET_CODES else refusal.code
+        shape = {"error": {"message": refusal.message, "type": kind, "code": code, "param": None}}
     return msgspec.json.encode(shape)
 
 

@@ -3,8 +3,9 @@
 The exchange sits between a caller's connection and a provider's and never waits: each method is called when something
 has happened on one side and does what follows on the other. Its phases, in order:
 
-    admit (the key may have to be looked up) -> open -> hold (only where the body may have to be changed) -> connect
-    -> send -> reply -> done, or drain (the caller has gone, the provider is read on for its usage)
+    admit (the key may have to be looked up) -> open -> hold (where the body may have to be changed or a budget has to
+    know it) -> gate (only where a budget governs it) -> connect -> send -> reply -> done, or drain (the caller has
+    gone, the provider is read on for its usage)
 """
 
 import asyncio
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING
 from majordomo.admit import refusal as why
 from majordomo.admit.keys import Key
 from majordomo.admit.refusal import Refusal
+from majordomo.budget.gate import Pass, Waiting, must_be_recorded
+from majordomo.budget.matching import Governed
 from majordomo.forward.account import Account
 from majordomo.forward.connect import ConnectFailedError
-from majordomo.forward.error_shapes import error_body, own_error_body
+from majordomo.forward.error_shapes import as_api_says_it, error_body, own_error_body
 from majordomo.forward.include_usage import UsageWithheld, ask_for_usage
 from majordomo.forward.plan import Plan
 from majordomo.forward.providers import Provider
@@ -52,6 +55,7 @@ class Exchange:
         "_drained_bytes",
         "_forwarding",
         "_gone_at",
+        "_governed",
         "_hangup",
         "_held",
         "_injected",
@@ -85,6 +89,7 @@ class Exchange:
         self._upstream: Upstream | None = None
         self._task: asyncio.Task[None] | None = None
         self._forwarding = False  # admitted
+        self._governed: tuple[Governed, ...] = ()  # the budgets that may concern it
         self._held = False  # the body waits here until it is whole
         self._injected = False
         self._withheld: UsageWithheld | None = None
@@ -168,7 +173,7 @@ class Exchange:
         desk, plan = self._desk, self._plan
         if not recorded:
             self.account = None
-            if desk.refuse_when_full:
+            if desk.refuse_when_full or self._fails_closed():
                 self._refuse(why.JOURNAL_FULL)
                 return
             desk.books.counters.unrecorded += 1
@@ -181,6 +186,12 @@ class Exchange:
         else:
             self._forward()
 
+    def _fails_closed(self) -> bool:
+        """Whether a budget may concern the request whose owner wants nothing spent that cannot be recorded."""
+        assert self._key is not None
+        governed = self._plan.governed(self._key, self._desk.gate.budgets)
+        return must_be_recorded(governed)
+
     # -- forward --------------------------------------------------------------------------------------------------
 
     def _forward(self) -> None:
@@ -191,17 +202,53 @@ class Exchange:
         if account is not None:
             for piece in request.pending:
                 account.keep_body(piece)
-            if self._plan.holds_body:
+            assert self._key is not None
+            self._governed = self._plan.governed(self._key, self._desk.gate.budgets)
+            if self._governed or self._plan.holds_body:
                 self._held = True
                 request.pending.clear()
                 if self.caller is not None and self.caller.held:
                     self.caller.release_waiting()  # a key that was looked up may have held the body back
-        if not self._held or request.complete:
+        if not self._held:
             self._connect()
+        elif request.complete:
+            self._held_whole()
 
     def _invite_body(self) -> None:
         if not self.request.complete and self.caller is not None:
             self.caller.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _held_whole(self) -> None:
+        """The body that was held is complete: let it go on, if it may."""
+        account, request = self.account, self.request
+        assert account is not None
+        body = account.request_body
+        request.pending = [bytes(body)] if body else []
+        if not self._governed:
+            self._connect()
+            return
+        assert self._key is not None
+        opening = self._plan.opening(self._key)
+        answer = self._desk.gate.ask(opening, self._governed, account.facts(), body)
+        if isinstance(answer, Waiting):
+            self._task = self._desk.loop.create_task(self._wait_at_gate(answer))
+        else:
+            self._pass_gate(answer)
+
+    async def _wait_at_gate(self, waiting: Waiting) -> None:
+        answer = await self._desk.gate.wait(waiting)
+        if not self.done:
+            self._pass_gate(answer)
+        elif isinstance(answer, Pass):
+            answer.cancel()  # the caller has gone meanwhile
+
+    def _pass_gate(self, answer: Pass | Refusal | None) -> None:
+        if isinstance(answer, Refusal):
+            self._refuse(as_api_says_it(self._plan.family, answer))
+            return
+        assert self.account is not None
+        self.account.passed = answer
+        self._connect()
 
     def _connect(self) -> None:
         provider = self._plan.provider
@@ -260,7 +307,7 @@ class Exchange:
         self._upstream = upstream
         upstream.begin(self)
         self._touched = self._desk.tick
-        if self._held:
+        if self._held and plan.holds_body:
             self._send_held(upstream)
         else:
             pieces, request.pending = request.pending, []
@@ -285,7 +332,8 @@ class Exchange:
         """Send a body that was held until it was whole, asking for usage where the caller did not."""
         account, plan = self.account, self._plan
         assert account is not None
-        body = account.request_body
+        body = b"".join(self.request.pending)
+        self.request.pending.clear()
         pieces = ask_for_usage(body, account.facts())
         if pieces is not None:
             self._injected = True
@@ -350,7 +398,7 @@ class Exchange:
         if self._upstream is not None:
             self._request_sent()
         elif self._held:
-            self._connect()
+            self._held_whole()
 
     # -- reply ----------------------------------------------------------------------------------------------------
 
@@ -469,6 +517,8 @@ class Exchange:
                 lines.append(b"X-Majordomo-Request-Id: " + request_id)
         elif self.account is not None:
             lines.append(b"X-Majordomo-Request-Id: " + self.account.id_text.encode())
+        if self.account is not None and self.account.passed is not None:
+            lines += self.account.passed.reply_lines()
         if self._plan.metadata.warning is not None and not self._plan.recorded_there:
             lines.append(b"X-Majordomo-Warning: " + self._plan.metadata.warning.encode("ascii", "replace"))
         if not request.complete or self._desk.stopping:

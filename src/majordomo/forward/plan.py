@@ -12,6 +12,8 @@ from majordomo.admit.keys import KEY_MAX_BYTES, DigestCache, Key
 from majordomo.admit.metadata import Metadata, MetadataLimits, collect, text
 from majordomo.admit.refusal import KEY_MISSING, KEY_UNKNOWN, Refusal
 from majordomo.apis import Api, Family
+from majordomo.budget.gate import FREE
+from majordomo.budget.matching import BudgetIndex, Governed, head_of
 from majordomo.forward.include_usage import may_inject
 from majordomo.forward.providers import Provider
 from majordomo.forward.request_head import RequestHead
@@ -65,8 +67,11 @@ class Plan:
     __slots__ = (
         "_after",
         "_before",
+        "_governed",
+        "_governed_for",
         "_mould",
         "_moulded_for",
+        "_opening",
         "api",
         "content_type",
         "detour",
@@ -111,6 +116,9 @@ class Plan:
         self._before, self._after = self._split_lines()
         self._moulded_for: Key | None = None
         self._mould: OpeningMould
+        self._opening: Opening
+        self._governed_for: tuple[Key, BudgetIndex] | None = None
+        self._governed: tuple[Governed, ...] = ()
 
     def _labels(self, digests: DigestCache) -> Labels:
         own = self.head.own
@@ -170,34 +178,50 @@ class Plan:
     def opening_mould(self, key: Key) -> OpeningMould:
         """What the openings of requests with this head and key have in common."""
         if self._moulded_for is not key:
-            labels = self.labels
             self._moulded_for = key
-            self._mould = OpeningMould(
-                Opening(
-                    id=bytes(16),
-                    requested_at=_ANY_TIME,
-                    api_key_id=key.id,
-                    org_id=key.org_id,
-                    provider=self.provider.name if self.provider is not None else "",
-                    api=self.api.value,
-                    method=self.method_text,
-                    path=self.path_text,
-                    provider_key_hash=labels.provider_key_hash,
-                    provider_key_alias=labels.provider_key_alias,
-                    metadata=self.metadata.values,
-                    client=labels.client,
-                    claude_session=labels.claude_session,
-                    claude_session_name=labels.claude_session_name,
-                    client_session=labels.client_session,
-                    client_version=labels.client_version,
-                    agent_id=labels.agent_id,
-                    parent_agent_id=labels.parent_agent_id,
-                    trace_id=labels.trace_id,
-                    span_path=labels.span_path,
-                    span_name=labels.span_name,
-                )
-            )
+            self._opening = self._made_opening(key)
+            self._mould = OpeningMould(self._opening)
         return self._mould
+
+    def opening(self, key: Key) -> Opening:
+        """What the rows of requests with this head and key say of it; without an id, at no time."""
+        self.opening_mould(key)
+        return self._opening
+
+    def _made_opening(self, key: Key) -> Opening:
+        labels = self.labels
+        return Opening(
+            id=bytes(16),
+            requested_at=_ANY_TIME,
+            api_key_id=key.id,
+            org_id=key.org_id,
+            provider=self.provider.name if self.provider is not None else "",
+            api=self.api.value,
+            method=self.method_text,
+            path=self.path_text,
+            provider_key_hash=labels.provider_key_hash,
+            provider_key_alias=labels.provider_key_alias,
+            metadata=self.metadata.values,
+            client=labels.client,
+            claude_session=labels.claude_session,
+            claude_session_name=labels.claude_session_name,
+            client_session=labels.client_session,
+            client_version=labels.client_version,
+            agent_id=labels.agent_id,
+            parent_agent_id=labels.parent_agent_id,
+            trace_id=labels.trace_id,
+            span_path=labels.span_path,
+            span_name=labels.span_name,
+        )
+
+    def governed(self, key: Key, budgets: BudgetIndex) -> tuple[Governed, ...]:
+        """The budgets that may concern requests with this head and key. Remembered while both stay the same."""
+        asked = self._governed_for
+        if asked is None or asked[0] is not key or asked[1] is not budgets:
+            self._governed_for = (key, budgets)
+            looked_at = self.provider is not None and self.api not in FREE and len(budgets)
+            self._governed = budgets.governing(head_of(self.opening(key))) if looked_at else ()
+        return self._governed
 
     def upstream_head(self, content_length: int | None) -> bytes:
         """The head to send, for a body of so many bytes; None where the caller told no length."""

@@ -68,6 +68,12 @@ def matches(clause: dict[str, Any], model: str) -> bool:
     return dashed != model and _accounts(clause, dashed)
 
 
+def is_revision(listed: str, model: str) -> bool:
+    """Whether ``listed`` is ``model`` with nothing but a date behind it: what an alias may turn out to be."""
+    listed, model = listed.lower(), model.lower()
+    return bool(model) and listed.startswith(model) and _HARMLESS_TAIL.match(listed[len(model) :]) is not None
+
+
 def _accounts(clause: dict[str, Any], model: str) -> bool:
     ((kind, value),) = clause.items()
     match kind:

@@ -12,6 +12,7 @@ from majordomo.meter.reading import Bucket, Part, Reading, RequestFacts, UsageSt
 from majordomo.price import adjustments, catalogue, store
 from majordomo.price.bill import Bill
 from majordomo.price.card import PROMPT_BUCKETS, Card, Kind, PriceBook, make_card
+from majordomo.price.dearest import Dearest, dearest
 from majordomo.price.matching import MAX_MODEL_CHARS
 
 #: Endpoints that no provider charges for, whatever they answer.
@@ -30,18 +31,22 @@ FREE_APIS = frozenset(
 #: Cards kept. A card is some 2 KB; real traffic needs dozens, and a caller who invents models must not fill memory.
 MAX_CARDS = 2048
 
+#: Rates with a date may change at any full minute; what is reserved by them may be an hour behind (microseconds).
+_DEAREST_KEPT_US = 3_600_000_000
+
 _CardKey = tuple[str, str, str | None, str | None, str | None, bool]
 
 
 class Pricer:
     """Prices readings by the newest good catalogue, the supplement and the overlay."""
 
-    __slots__ = ("_book", "_cards", "_overlay", "_prices_dir", "_seen", "overlay_error", "version")
+    __slots__ = ("_book", "_cards", "_dearest", "_overlay", "_prices_dir", "_seen", "overlay_error", "version")
 
     def __init__(self, book: PriceBook, version: str) -> None:
         self._book = book
         self.version = version
         self._cards: dict[_CardKey, Card] = {}
+        self._dearest: dict[tuple[str, str], tuple[int, Dearest | None]] = {}
         self._prices_dir: Path | None = None
         self._overlay: Path | None = None
         self._seen: object = None
@@ -120,6 +125,18 @@ class Pricer:
             model_found=True,
         )
 
+    def dearest(self, provider: str, model: str, at_us: int) -> Dearest | None:
+        """The highest rates that a request for a model can be billed at; None if none is known. Kept for an hour."""
+        key = (provider, model)
+        known = self._dearest.get(key)
+        if known is None or not known[0] <= at_us < known[0] + _DEAREST_KEPT_US:
+            if len(model) > MAX_MODEL_CHARS:
+                return None
+            if len(self._dearest) >= MAX_CARDS:
+                self._dearest.clear()
+            known = self._dearest[key] = (at_us, dearest(self._book, provider, model, at_us))
+        return known[1]
+
     def card(self, kind: Kind, at_us: int) -> Card:
         """The card for a kind of request, made anew; for showing prices."""
         return make_card(self._book, kind, at_us)
@@ -187,6 +204,7 @@ class Pricer:
         self._book = PriceBook(newest, layers)
         self.version = f"{newest.version}-{supplement.digest}" + (f"+{overlay.digest}" if overlay else "")
         self._cards = {}
+        self._dearest = {}
 
     def _overlay_at_start(self) -> adjustments.Layer | None:
         if self._overlay is None:

@@ -1,0 +1,210 @@
+"""What a request is likely to use, before it leaves: learned from what earlier ones used.
+
+Input: the provider's own count of the same conversation's last request, carried on by what the body has grown; else the
+body's size times the model's learned ratio of tokens to bytes. Output: a high quantile of what the model has answered
+so far, at most what the request allows. Cost: at the rates of the tier, context bracket and cache classes that are
+likely. Bounded memory, no waiting; learning is one step per finished request.
+"""
+
+from collections import OrderedDict
+from typing import NamedTuple, Protocol
+
+from majordomo.apis import Api
+from majordomo.budget.bounds import bound
+from majordomo.budget.expected import Expected
+from majordomo.meter.reading import Bucket, Part, Reading, RequestFacts, UsageState
+from majordomo.price.bill import Bill
+from majordomo.price.dearest import Dearest
+from majordomo.record.frames import Close, Opening
+
+#: Models and conversations whose habits are remembered; the least recently used are forgotten.
+MAX_MODELS = 1024
+MAX_CONVERSATIONS = 8192
+
+#: Tokens per byte of a body before anything was learned. English in JSON has 0.25, Claude Code's bodies 0.24.
+FIRST_RATIO = 0.3
+#: Output tokens before anything was learned: measured replies of coding agents have a median of 200 and a mean of 600.
+FIRST_OUTPUT = 1024
+
+#: How much one request weighs in a learned average.
+_WEIGHT = 0.1
+#: The share of replies that the output estimate is to cover.
+_QUANTILE = 0.8
+#: Replies after which the older half of the weight is forgotten, so that a model's habits may change.
+_REPLIES_KEPT = 256
+_POWERS = 32
+
+
+class Prices(Protocol):
+    """The pricer, as far as the gate asks it."""
+
+    def bill(self, provider: str, api: Api, reading: Reading, facts: RequestFacts, at_us: int) -> Bill:
+        """What a reading costs."""
+
+    def dearest(self, provider: str, model: str, at_us: int) -> Dearest | None:
+        """The highest rates that a request for a model can be billed at."""
+
+
+class Ask(NamedTuple):
+    """One request that asks to leave."""
+
+    opening: Opening  # what its row will say of its head
+    facts: RequestFacts
+    at_us: int
+
+
+class Estimate(NamedTuple):
+    """``likely``: what most such requests stay under; ``ceiling``: what a plain text request cannot exceed; ``bound``:
+    what this very request cannot exceed, or why nobody can say, worked out only when asked for."""
+
+    likely: Expected
+    ceiling: Expected
+    ask: Ask
+    body: bytes | bytearray
+    prices: Prices
+
+    def bound(self) -> Expected | str:
+        """The worst case. See ``bounds``."""
+        opening, facts, at_us = self.ask
+        return bound(self.prices, opening.provider, Api(opening.api), facts.model or "", self.body, at_us)
+
+
+class _Habits:
+    """What requests for one model have used so far."""
+
+    __slots__ = ("outputs", "ratio", "read", "replies", "write")
+
+    def __init__(self) -> None:
+        self.ratio = FIRST_RATIO
+        self.read = 0.0  # shares of the prompt that are read from the cache, and written to it
+        self.write = 0.0
+        self.outputs = [0] * _POWERS  # replies by the bit length of their output tokens
+        self.replies = 0
+
+    def output(self) -> int:
+        """Tokens that the wanted share of replies stays under."""
+        if not self.replies:
+            return FIRST_OUTPUT
+        wanted = self.replies * _QUANTILE
+        for power, replies in enumerate(self.outputs):
+            wanted -= replies
+            if wanted <= 0:
+                return 1 << power
+        return 1 << _POWERS
+
+    def learn(self, input_bytes: int, prompt: int, read: int, write: int, output: int) -> None:
+        """One finished request; counts are tokens."""
+        if prompt and input_bytes:
+            weight = _WEIGHT if self.replies else 1.0
+            self.ratio += weight * (prompt / input_bytes - self.ratio)
+            self.read += weight * (read / prompt - self.read)
+            self.write += weight * (write / prompt - self.write)
+        self.outputs[min(output.bit_length(), _POWERS - 1)] += 1
+        self.replies += 1
+        if self.replies >= _REPLIES_KEPT:
+            self.outputs = [replies // 2 for replies in self.outputs]
+            self.replies = sum(self.outputs)
+
+
+class _Last(NamedTuple):
+    """A conversation's last request."""
+
+    input_bytes: int
+    prompt: int
+    output: int
+
+
+class Estimator:
+    """Learns and estimates for one process."""
+
+    __slots__ = ("_conversations", "_habits", "_prices")
+
+    def __init__(self, prices: Prices) -> None:
+        self._prices = prices
+        self._habits: OrderedDict[tuple[str, str], _Habits] = OrderedDict()
+        self._conversations: OrderedDict[tuple[str, str | None, str], _Last] = OrderedDict()
+
+    def estimate(self, ask: Ask, body: bytes | bytearray) -> Estimate:
+        """What this request is likely to use."""
+        opening, facts, _ = ask
+        model = facts.model or ""
+        size = facts.input_bytes
+        habits = self._habits.get((ask.opening.provider, model)) or _UNKNOWN
+        prompt = round(size * habits.ratio)
+        if opening.client_session is not None:
+            last = self._conversations.get((opening.client_session, opening.agent_id, model))
+            if last is not None and size >= last.input_bytes:
+                prompt = last.prompt + round((size - last.input_bytes) * habits.ratio)
+        output = habits.output()
+        most = facts.max_output_tokens
+        if most is not None and most < output:
+            output = most
+        turns = turns_of(ask)
+        usd = self._likely_cost(ask, habits, prompt, output)
+        return Estimate(
+            Expected(usd, prompt, output, turns),
+            self._ceiling(ask, size, max(output, most or 0), turns),
+            ask,
+            body,
+            self._prices,
+        )
+
+    def learn(self, ask: Ask, close: Close) -> None:
+        """A request has ended: what it used counts for the next ones."""
+        if close.usage_state not in (UsageState.FINAL, UsageState.DRAINED) or close.prompt_tokens is None:
+            return
+        opening = ask.opening
+        model = ask.facts.model or ""
+        key = (ask.opening.provider, model)
+        habits = self._habits.get(key)
+        if habits is None:
+            habits = self._habits[key] = _Habits()
+            if len(self._habits) > MAX_MODELS:
+                self._habits.popitem(last=False)
+        else:
+            self._habits.move_to_end(key)
+        prompt, output = close.prompt_tokens, close.output_tokens or 0
+        size = ask.facts.input_bytes
+        habits.learn(size, prompt, close.cached_tokens or 0, close.cache_creation_tokens or 0, output)
+        if opening.client_session is not None and prompt:
+            conversation = (opening.client_session, opening.agent_id, model)
+            self._conversations[conversation] = _Last(size, prompt, output)
+            self._conversations.move_to_end(conversation)
+            if len(self._conversations) > MAX_CONVERSATIONS:
+                self._conversations.popitem(last=False)
+
+    def _likely_cost(self, ask: Ask, habits: _Habits, prompt: int, output: int) -> int | None:
+        facts = ask.facts
+        read = round(prompt * habits.read)
+        write = min(round(prompt * habits.write), prompt - read)
+        counts = {Bucket.INPUT: prompt - read - write, Bucket.OUTPUT: output}
+        if read:
+            counts[Bucket.CACHE_READ] = read
+        if write:
+            counts[Bucket.CACHE_WRITE_1H if facts.cache_ttl_1h else Bucket.CACHE_WRITE_5M] = write
+        if facts.characters is not None:
+            counts = {Bucket.CHARACTERS: facts.characters}
+        reading = Reading(parts=(Part(None, counts),), state=UsageState.ESTIMATED, service_tier=_asked_tier(facts))
+        cost = self._prices.bill(ask.opening.provider, Api(ask.opening.api), reading, facts, ask.at_us).total_cost
+        if cost is not None:
+            return cost
+        # A class without a rate of its own, or a tier whose price is unknown: the dearest rates will do.
+        dearest = self._prices.dearest(ask.opening.provider, facts.model or "", ask.at_us)
+        return dearest.text_cost(prompt, output) if dearest is not None else None
+
+    def _ceiling(self, ask: Ask, size: int, output: int, turns: int) -> Expected:
+        dearest = self._prices.dearest(ask.opening.provider, ask.facts.model or "", ask.at_us)
+        return Expected(dearest.text_cost(size, output) if dearest is not None else None, size, output, turns)
+
+
+_UNKNOWN = _Habits()
+
+
+def turns_of(ask: Ask) -> int:
+    """1 if the request is a turn of the main conversation; calls of sub-agents and side calls are none of their own."""
+    return 0 if ask.opening.agent_id is not None else 1
+
+
+def _asked_tier(facts: RequestFacts) -> str | None:
+    """The tier that was asked for; ``auto`` is the provider's choice and mostly the standard one."""
+    return None if facts.service_tier == "auto" else facts.service_tier

@@ -1,0 +1,228 @@
+"""The gate: a request that a budget governs leaves only when there is room for it. Decided in memory.
+
+    govern (which budgets may concern it, from its head) -> ask (estimate, reserve) -> the request leaves -> settle
+
+A request that nobody's budget concerns costs one look at a remembered answer. Whatever becomes of an admitted request,
+its account's close settles its pass: so nothing stays reserved, and nothing is stopped in mid-stream.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from majordomo.admit.refusal import Refusal
+from majordomo.apis import Api
+from majordomo.budget import saying
+from majordomo.budget.amounts import amount
+from majordomo.budget.estimate import Ask, Estimate, Estimator
+from majordomo.budget.matching import BudgetIndex, Cell, Governed, is_gated
+from majordomo.budget.purse import Purse
+from majordomo.clock import WallClock, wall_us
+from majordomo.meter.reading import RequestFacts
+from majordomo.price.pricer import FREE_APIS
+from majordomo.record.frames import Close, Opening
+
+#: What nobody charges for, whatever it answers: no budget looks at it. Asking for a batch is another matter: its
+#: results are charged for when they are fetched, but are paid for from the moment it is asked for.
+FREE = FREE_APIS - {Api.ANTHROPIC_BATCHES}
+
+#: Cells of one process that are remembered: some 300 bytes each.
+MAX_PURSES = 16_384
+
+
+class Treasury(Protocol):
+    """Where purses are filled from."""
+
+    def opened(self, purse: Purse) -> None:
+        """A cell was seen for the first time, or the limit of its budget has changed."""
+
+    def exhausted(self, purse: Purse, amount: int) -> bool:
+        """True if asking for so much more would be in vain."""
+
+    async def more(self, short: Sequence[tuple[Purse, int]]) -> bool:
+        """Ask for room for so much in each purse, for a bounded time; False if nobody could be asked."""
+
+
+class OwnTreasury:
+    """Budgets that only this process spends from: all of the limit is its own from the start."""
+
+    def opened(self, purse: Purse) -> None:
+        """Give it everything that is left."""
+        purse.granted = purse.limit - purse.base
+
+    def exhausted(self, purse: Purse, amount: int) -> bool:
+        """There is nobody to ask."""
+        return True
+
+    async def more(self, short: Sequence[tuple[Purse, int]]) -> bool:
+        """Never comes to it."""
+        return True
+
+
+class Hold(NamedTuple):
+    """What one request reserves in one purse."""
+
+    purse: Purse
+    amount: int
+    at_risk: int
+
+
+class Pass:
+    """Leave to go, with what was reserved for it. Settled once, by the close of the request's account."""
+
+    __slots__ = ("_ask", "_estimator", "holds", "settled")
+
+    def __init__(self, estimator: Estimator, ask: Ask, holds: list[Hold]) -> None:
+        self._estimator = estimator
+        self._ask = ask
+        self.holds = holds
+        self.settled = False
+
+    def take(self) -> list[Hold]:
+        """Reserve everything, or nothing where a purse is short; those that are."""
+        short = [hold for hold in self.holds if hold.purse.budget.enforced and hold.amount > hold.purse.room]
+        if not short:
+            self.take_anyway()
+        return short
+
+    def take_anyway(self) -> None:
+        """Reserve everything, room or not."""
+        for hold in self.holds:
+            hold.purse.reserve(hold.amount, hold.at_risk)
+
+    def settle(self, close: Close) -> None:
+        """The request has ended: count what it used instead of what was reserved, as the writer counts its row."""
+        if self.settled:
+            return
+        self.settled = True
+        self._estimator.learn(self._ask, close)
+        for purse, reserved, at_risk in self.holds:
+            purse.settle(reserved, at_risk, amount(purse.budget, self._ask.opening, close))
+
+    def cancel(self) -> None:
+        """It never left: give back what was reserved."""
+        if not self.settled:
+            self.settled = True
+            for purse, reserved, at_risk in self.holds:
+                purse.settle(reserved, at_risk, 0)
+
+    def reply_lines(self) -> list[bytes]:
+        """What a caller is told of its budgets in the head of its reply: the tightest of them."""
+        return saying.reply_lines([hold.purse for hold in self.holds])
+
+
+class Waiting(NamedTuple):
+    """There is no room here; somebody else may have some."""
+
+    passing: Pass
+    short: list[Hold]
+
+
+class Gate:
+    """Decides for one front desk. ``budgets`` may be replaced at any time; running requests keep their passes."""
+
+    def __init__(self, estimator: Estimator, treasury: Treasury, now: WallClock = wall_us) -> None:
+        self.budgets = BudgetIndex()
+        self.refused = 0
+        self.let_through = 0  # because nobody could be asked
+        self._estimator = estimator
+        self._treasury = treasury
+        self._now = now
+        self._purses: dict[Cell, Purse] = {}
+
+    def ask(
+        self, opening: Opening, governing: Sequence[Governed], facts: RequestFacts, body: bytes | bytearray
+    ) -> Pass | Waiting | Refusal | None:
+        """May this request leave? None: no budget concerns it after all.
+
+        ``opening``: what its row will say of its head; its id and time are not looked at.
+        """
+        at_us = self._now()
+        cells = self.budgets.cells(governing, at_us, facts.model)
+        if not cells:
+            return None
+        purses = [self._purse(cell, at_us) for cell in cells]
+        ask = Ask(opening, facts, at_us)
+        if not is_gated(opening.method, opening.api, opening.path):
+            # It tells of spending that was decided before: it passes whatever is left, and is counted.
+            return Pass(self._estimator, ask, [Hold(purse, 0, 0) for purse in purses])
+        estimate = self._estimator.estimate(ask, body)
+        holds = []
+        for purse in purses:
+            hold = self._hold(purse, estimate)
+            if isinstance(hold, Refusal):
+                self.refused += 1
+                return hold
+            holds.append(hold)
+        passing = Pass(self._estimator, ask, holds)
+        short = passing.take()
+        if not short:
+            return passing
+        if any(self._treasury.exhausted(hold.purse, hold.amount) for hold in short):
+            return self._refuse(short)
+        return Waiting(passing, short)
+
+    async def wait(self, waiting: Waiting) -> Pass | Refusal:
+        """Ask for more room, for a bounded time, and decide."""
+        passing, short = waiting
+        asked = await self._treasury.more([(hold.purse, hold.amount) for hold in short])
+        short = passing.take()
+        if not short:
+            return passing
+        if asked:
+            return self._refuse(short)
+        if all(hold.purse.budget.fail == "open" for hold in short):
+            self.let_through += 1
+            passing.take_anyway()
+            return passing
+        self.refused += 1
+        return saying.undecided(short[0].purse)
+
+    def purses(self) -> list[Purse]:
+        """All cells of this process."""
+        return list(self._purses.values())
+
+    def _purse(self, cell: Cell, at_us: int) -> Purse:
+        budget = self.budgets.by_id[cell.budget_id]
+        span = self.budgets.span(budget.window, at_us)
+        cell = cell._replace(start=budget.window.lease_start(cell.start))
+        purse = self._purses.get(cell)
+        if purse is None:
+            if len(self._purses) >= MAX_PURSES:
+                self._forget(at_us)
+            purse = self._purses[cell] = Purse(budget, cell)
+            self._treasury.opened(purse)
+        purse.ends_us = span.end
+        limit = budget.limit_at(at_us) if budget.raises else budget.limit
+        if purse.budget is not budget or purse.limit != limit:
+            purse.budget, purse.limit = budget, limit  # it was changed; what was used stays
+            self._treasury.opened(purse)
+        return purse
+
+    def _forget(self, at_us: int) -> None:
+        """Make room for new cells: windows that are over go first, then what has been idle longest."""
+        idle = [(cell, purse) for cell, purse in self._purses.items() if not purse.reserved]
+        over = [cell for cell, purse in idle if purse.ends_us is not None and purse.ends_us <= at_us]
+        for cell in over or [cell for cell, _ in idle[: len(idle) // 2]]:
+            del self._purses[cell]
+
+    def _hold(self, purse: Purse, estimate: Estimate) -> Hold | Refusal:
+        budget = purse.budget
+        likely = estimate.likely.of(budget)
+        if likely is None:
+            return saying.unpriced(purse, estimate.ask.facts.model) if budget.enforced else Hold(purse, 0, 0)
+        if budget.mode != "strict" or not budget.enforced:
+            return Hold(purse, likely, max(0, (estimate.ceiling.of(budget) or 0) - likely))
+        bound = estimate.bound()
+        if isinstance(bound, str):
+            return saying.unbounded(purse, bound)
+        return Hold(purse, bound.of(budget) or 0, 0)
+
+    def _refuse(self, short: Sequence[Hold]) -> Refusal:
+        self.refused += 1
+        tightest = min(short, key=lambda hold: hold.purse.share_left)
+        return saying.exceeded(tightest.purse, tightest.amount, self._now())
+
+
+def must_be_recorded(governing: Sequence[Governed]) -> bool:
+    """Whether a budget's owner wants nothing spent that cannot be counted."""
+    return any(governed.budget.enforced and governed.budget.fail == "closed" for governed in governing)

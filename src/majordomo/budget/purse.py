@@ -1,0 +1,73 @@
+"""What this process may still spend in one cell: its share of a budget for one window and one value.
+
+A purse is given amounts by whoever holds the budget (the database by way of ``leases``, or nobody but this process),
+takes a reservation for each request that leaves, and turns it into what the request really used when it ends. All
+amounts are in the budget's own unit: femto-dollars or a count.
+"""
+
+from majordomo.budget.matching import Cell
+from majordomo.budget.model import Budget
+
+
+class Purse:
+    """The room in one cell. Changed only by the event loop it belongs to."""
+
+    __slots__ = (
+        "at_risk",
+        "base",
+        "budget",
+        "cell",
+        "ends_us",
+        "granted",
+        "limit",
+        "overshoot",
+        "reserved",
+        "used",
+    )
+
+    def __init__(self, budget: Budget, cell: Cell) -> None:
+        self.budget = budget
+        self.cell = cell
+        self.limit = budget.limit  # with what it is raised by at present
+        self.ends_us: int | None = None  # when the window, or the step of one that rolls, is over
+        self.granted = 0  # in all, what was given back taken off
+        self.used = 0  # by requests of this process that have ended
+        self.reserved = 0  # for those that are under way
+        self.at_risk = 0  # what those may use at worst beyond what is reserved for them
+        self.overshoot = 0  # the most that was ever used beyond what was granted
+        self.base = 0  # used in the cell by all others
+
+    def __repr__(self) -> str:
+        return f"<Purse {self.budget.name} {self.cell.value!r} room={self.room} of granted={self.granted}>"
+
+    @property
+    def room(self) -> int:
+        """What a new request may still reserve here; below zero after an overshoot."""
+        return self.granted - self.used - self.reserved
+
+    @property
+    def spent(self) -> int:
+        """What is known to be used of the limit, by this process and all others."""
+        return self.base + self.used
+
+    @property
+    def remaining(self) -> int:
+        """What is left of the limit, as far as is known; never below zero."""
+        return max(0, self.limit - self.base - self.used)
+
+    @property
+    def share_left(self) -> float:
+        """The same as a share of the limit: the smallest is the tightest budget."""
+        return self.remaining / self.limit if self.limit else 0.0
+
+    def reserve(self, amount: int, at_risk: int) -> None:
+        """Set an amount apart for a request that is about to leave."""
+        self.reserved += amount
+        self.at_risk += at_risk
+
+    def settle(self, reserved: int, at_risk: int, used: int) -> None:
+        """A request has ended: what it used takes the place of what was set apart."""
+        self.reserved -= reserved
+        self.at_risk -= at_risk
+        self.used += used
+        self.overshoot = max(self.overshoot, self.used - self.granted)

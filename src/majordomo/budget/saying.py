@@ -1,0 +1,128 @@
+"""What callers are told of budgets: the refusal when there is no room, and what is left in the head of every reply."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from majordomo.admit import refusal as why
+from majordomo.admit.refusal import Refusal
+from majordomo.budget.model import Unit
+from majordomo.budget.purse import Purse
+from majordomo.price.bill import FEMTO_PER_USD
+
+_MICRO = FEMTO_PER_USD // 1_000_000
+_SECOND_US = 1_000_000
+
+#: Bytes of a budget's name in a header and of a value in a message: both may be as long as metadata is allowed to be.
+_NAME_SHOWN = 100
+
+
+def exceeded(purse: Purse, need: int, now_us: int) -> Refusal:
+    """There is no room in this cell for a request that is expected to use ``need``."""
+    budget, cell = purse.budget, purse.cell
+    if purse.ends_us is None:
+        resets = "It does not reset by itself."
+    else:
+        resets = f"It resets at {_moment(purse.ends_us)}, {_wait(purse.ends_us - now_us)} from now."
+    held = f", {_amount(purse, purse.reserved)} held for requests under way" if purse.reserved else ""
+    whose = f" for {cell.value[:_NAME_SHOWN]!r}" if cell.value else ""
+    message = (
+        f"The budget {budget.name[:_NAME_SHOWN]!r}{whose} has no room for this request: {_amount(purse, purse.spent)} "
+        f"of {_amount(purse, purse.limit)} spent{held}, and this request may need {_amount(purse, need)}. {resets} "
+        f"To go on sooner, ask {budget.contact or 'the owner of this gateway'} to raise it."
+    )
+    return why.budget_exceeded(message, _headers(purse))
+
+
+def undecided(purse: Purse) -> Refusal:
+    """Nobody can say whether there is room, and the budget's owner chose to refuse then."""
+    return Refusal(
+        503,
+        "budget_undecided",
+        f"The gateway cannot reach its database to tell what is left of the budget "
+        f"{purse.budget.name[:_NAME_SHOWN]!r}, and that budget is set to refuse requests then (fail closed); try again "
+        f"in a few seconds.",
+        {"Retry-After": "5"},
+    )
+
+
+def unpriced(purse: Purse, model: str | None) -> Refusal:
+    """The budget counts money, and nobody knows what this model costs."""
+    named = f"the model {model[:_NAME_SHOWN]!r}" if model else "a request that names no model"
+    return why.budget_exceeded(
+        f"The budget {purse.budget.name[:_NAME_SHOWN]!r} counts money, and no price is known for {named}. Use another "
+        f"model, or ask {purse.budget.contact or 'the owner of this gateway'} to add its price or to let the budget "
+        f"allow unpriced models.",
+        _headers(purse),
+        code=why.BUDGET_UNPRICED,
+    )
+
+
+def unbounded(purse: Purse, reason: str) -> Refusal:
+    """The budget is strict, and nobody can say what this request costs at most."""
+    return why.budget_exceeded(
+        f"The budget {purse.budget.name[:_NAME_SHOWN]!r} is strict, so it takes only requests whose highest cost is "
+        f"known beforehand, and this one's is not: {reason}. Change the request, or ask "
+        f"{purse.budget.contact or 'the owner of this gateway'} to make the budget balanced.",
+        _headers(purse),
+        code=why.BUDGET_UNBOUNDED,
+    )
+
+
+def reply_lines(purses: Sequence[Purse]) -> list[bytes]:
+    """Header lines about the tightest of several cells."""
+    purse = purses[0] if len(purses) == 1 else tightest(purses)
+    return [f"{name}: {value}".encode("ascii") for name, value in _headers(purse).items()]
+
+
+def tightest(purses: Sequence[Purse]) -> Purse:
+    """The one with the smallest share of its limit left."""
+    return min(purses, key=lambda purse: purse.share_left)
+
+
+def _headers(purse: Purse) -> dict[str, str]:
+    budget = purse.budget
+    told = {
+        "X-Majordomo-Budget-Name": quote(budget.name[:_NAME_SHOWN], safe=" !#$&'()*+,/:;=?@[]"),
+        "X-Majordomo-Budget-Limit": _number(budget.unit, purse.limit),
+        "X-Majordomo-Budget-Remaining": _number(budget.unit, purse.remaining),
+        "X-Majordomo-Budget-Unit": budget.unit,
+    }
+    if purse.ends_us is not None:
+        told["X-Majordomo-Budget-Resets-At"] = _stamp(purse.ends_us)
+    return told
+
+
+def _amount(purse: Purse, amount: int) -> str:
+    """For people: ``$0.1234`` or ``1,200 tokens``."""
+    if purse.budget.unit != Unit.USD:
+        return f"{amount:,} {purse.budget.unit.replace('_', ' ')}"
+    cents, rest = divmod(amount * 100, FEMTO_PER_USD)
+    if not rest:
+        return f"${cents // 100:,}.{cents % 100:02d}"
+    micro = -(-amount // _MICRO)
+    return f"${micro // 1_000_000:,}.{micro % 1_000_000:06d}"
+
+
+def _number(unit: str, amount: int) -> str:
+    """For programs: USD with six decimals, rounded down; counts as they are."""
+    if unit != Unit.USD:
+        return str(amount)
+    micro = amount // _MICRO
+    return f"{micro // 1_000_000}.{micro % 1_000_000:06d}"
+
+
+def _stamp(at_us: int) -> str:
+    return datetime.fromtimestamp(at_us // _SECOND_US, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _moment(at_us: int) -> str:
+    return datetime.fromtimestamp(at_us // _SECOND_US, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _wait(for_us: int) -> str:
+    minutes = max(0, -(-for_us // (60 * _SECOND_US)))
+    if minutes < 120:
+        return f"{minutes} minute{'' if minutes == 1 else 's'}"
+    hours = minutes // 60
+    return f"{hours} hours" if hours < 48 else f"{hours // 24} days"

@@ -1,0 +1,249 @@
+"""The gate on real sockets: what a budget governs leaves only when there is room, and every end settles."""
+
+import json
+from typing import Any
+
+import pytest
+from running_desk import RunningDesk, ask, ok
+from wire import Message, Peer, Providers, eventually
+
+from majordomo.budget.matching import BudgetIndex
+from majordomo.budget.model import Budget, Scope, Unit
+from majordomo.budget.purse import Purse
+from majordomo.budget.windows import Kind, Window
+from majordomo.price.bill import FEMTO_PER_USD
+from majordomo.record.frames import Outcome
+from majordomo.record.rows import NIL_ORG
+
+MESSAGES, CHAT, GENERATE = "/v1/messages", "/v1/chat/completions", "/v1beta/models/gemini-2.5-flash:generateContent"
+BODIES = {
+    MESSAGES: b'{"model":"claude-sonnet-4-5","max_tokens":100,"messages":[{"role":"user","content":"Hello"}]}',
+    CHAT: b'{"model":"gpt-4o","max_tokens":100,"messages":[{"role":"user","content":"Hello"}]}',
+    GENERATE: b'{"contents":[{"parts":[{"text":"Hello"}]}],"generationConfig":{"maxOutputTokens":100}}',
+}
+BODY = BODIES[MESSAGES]
+REPLY = ok(
+    b'{"type":"message","model":"claude-sonnet-4-5","content":[],"usage":{"input_tokens":20,"output_tokens":10}}'
+)
+COST = (20 * 3 + 10 * 15) * FEMTO_PER_USD // 1_000_000
+
+
+def limit(desk: RunningDesk, *budgets: Budget) -> None:
+    """Put budgets in force."""
+    desk.call(lambda: setattr(desk.gate, "budgets", BudgetIndex(budgets)))
+
+
+def budget(unit: Unit, most: int, window: Kind = Kind.LIFETIME, **terms: Any) -> Budget:
+    name = terms.setdefault("name", "team")
+    terms.setdefault("scope", Scope())
+    identity = name.encode().ljust(16, b"-")
+    return Budget(id=identity, org_id=NIL_ORG, unit=unit, limit=most, window=Window(kind=window), **terms)
+
+
+def purse(desk: RunningDesk) -> Purse:
+    """The only cell."""
+    (found,) = desk.call(desk.gate.purses)
+    assert isinstance(found, Purse)
+    return found
+
+
+def dollars(amount: float, **terms: Any) -> Budget:
+    return budget(Unit.USD, int(amount * FEMTO_PER_USD), **terms)
+
+
+def requests(most: int, **terms: Any) -> Budget:
+    return budget(Unit.REQUESTS, most, **terms)
+
+
+def told(reply: Message, name: str) -> str | None:
+    return reply.value(f"X-Majordomo-Budget-{name}")
+
+
+def test_a_served_request_settles_at_its_real_cost_and_its_reply_tells_what_is_left(
+    desk: RunningDesk, caller: Peer, providers: Providers
+) -> None:
+    limit(desk, dollars(1))
+    caller.send(ask(MESSAGES, body=BODY))
+    upstream = providers.accept()
+    assert upstream.request().body == BODY
+    assert purse(desk).reserved > COST
+    upstream.send(REPLY)
+    reply = caller.reply()
+    assert reply.status == 200
+    assert (told(reply, "Name"), told(reply, "Unit"), told(reply, "Limit")) == ("team", "usd", "1.000000")
+    assert told(reply, "Remaining") == "1.000000"
+    assert told(reply, "Resets-At") is None
+    close = desk.closed_row()
+    assert close.bill.total_cost == COST
+    assert (purse(desk).reserved, purse(desk).used, purse(desk).at_risk) == (0, COST, 0)
+
+
+@pytest.mark.parametrize("path", list(BODIES))
+def test_a_request_without_room_never_leaves_and_is_told_so_as_its_api_says_it(
+    desk: RunningDesk, caller: Peer, providers: Providers, path: str
+) -> None:
+    limit(desk, dollars(0.000001, contact="ann@example.com", window=Kind.DAY))
+    caller.send(ask(path, body=BODIES[path]))
+    reply = caller.reply()
+    providers.assert_nobody_called()
+    error = json.loads(reply.body)["error"]
+    kinds = {
+        MESSAGES: (402, "billing_error", None),
+        CHAT: (429, "insufficient_quota", "insufficient_quota"),
+        GENERATE: (402, None, 402),
+    }
+    assert (reply.status, error.get("type"), error.get("code")) == kinds[path]
+    for said in ("'team'", "$0.00 of $0.000001 spent", "may need $0.0", "resets at 20", "ask ann@example.com"):
+        assert said in error["message"]
+    assert reply.value("X-Should-Retry") == "false"
+    assert reply.value("Retry-After") is None
+    assert told(reply, "Remaining") == "0.000001"
+    assert (told(reply, "Resets-At") or "").endswith("Z")
+    close = desk.closed_row()
+    assert (close.outcome, close.status_code) == (Outcome.REFUSED, kinds[path][0])
+    assert (close.error_type, close.bill.total_cost) == ("budget_exceeded", 0)
+    assert purse(desk).reserved == purse(desk).used == 0
+
+
+def test_as_many_leave_at_once_as_there_is_room_for(desk: RunningDesk, providers: Providers) -> None:
+    limit(desk, requests(3))
+    callers = [desk.dial() for _ in range(5)]
+    for caller in callers:
+        caller.send(ask(MESSAGES, body=BODY))
+    for _ in range(3):
+        providers.serve(REPLY)
+    assert sorted(caller.reply().status for caller in callers) == [200, 200, 200, 402, 402]
+    providers.assert_nobody_called()
+    assert purse(desk).room == 0
+
+
+@pytest.mark.parametrize("way", ["before the provider", "in mid-reply", "provider breaks"])
+def test_nothing_stays_reserved_however_a_request_ends(open_desk: Any, providers: Providers, way: str) -> None:
+    desk = open_desk(on_hangup="cut")
+    limit(desk, dollars(1))
+    caller = desk.dial()
+    caller.send(ask(MESSAGES, body=BODY))
+    upstream = providers.accept()
+    upstream.request()
+    assert purse(desk).reserved > 0
+    if way == "in mid-reply":
+        upstream.send(REPLY[:60])
+        eventually(lambda: desk.rows_so_far())
+    if way == "provider breaks":
+        upstream.hang_up()
+        assert caller.reply().status == 502
+    else:
+        caller.hang_up()
+    desk.rows(closed=1)
+    eventually(lambda: purse(desk).reserved == 0)
+
+
+def test_free_calls_pass_a_spent_budget(desk: RunningDesk, providers: Providers) -> None:
+    limit(desk, requests(0))
+    for request in (
+        ask("/v1/messages/count_tokens", body=BODY),
+        ask("/v1/models", "anthropic-version: 2023-06-01"),
+        ask("/v1/messages", method="HEAD"),
+        ask("/v1/messages/batches/b/results", "anthropic-version: 2023-06-01"),
+    ):
+        caller = desk.dial()
+        caller.send(request)
+        upstream = providers.accept()
+        upstream.request()
+        upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        assert b" 200 " in caller.head()
+    own = desk.dial()
+    own.send(ask("/health"))
+    assert own.reply().status == 200
+
+
+def test_a_body_in_pieces_is_held_and_goes_on_unchanged(desk: RunningDesk, caller: Peer, providers: Providers) -> None:
+    limit(desk, dollars(1))
+    body = b'{"model":"claude-sonnet-4-5","max_tokens":9,"messages":[],"pad":"' + b"x" * 300_000 + b'"}'
+    request = ask(MESSAGES, body=body)
+    for start in range(0, len(request), 50_000):
+        caller.send(request[start : start + 50_000])
+    upstream = providers.accept()
+    assert upstream.request().body == body
+    upstream.send(REPLY)
+    assert caller.reply().status == 200
+
+
+def test_a_chunked_body_is_sent_on_chunked_after_the_gate(
+    desk: RunningDesk, caller: Peer, providers: Providers
+) -> None:
+    limit(desk, dollars(1))
+    head = ask(MESSAGES, "Transfer-Encoding: chunked", method="POST")
+    caller.send(head, b"%x\r\n%b\r\n" % (20, BODY[:20]), b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY) - 20, BODY[20:]))
+    upstream = providers.accept()
+    assert upstream.request().body == BODY
+    upstream.send(REPLY)
+    assert caller.reply().status == 200
+
+
+def test_usage_is_still_asked_for_in_a_governed_stream_and_nowhere_else(
+    desk: RunningDesk, providers: Providers
+) -> None:
+    limit(desk, dollars(1))
+    for path, changed in ((CHAT, True), ("/v1/responses", False), (MESSAGES, False)):
+        caller = desk.dial()
+        stream = BODIES.get(path, BODIES[CHAT]).replace(b'"max_tokens":100', b'"max_tokens":100,"stream":true')
+        caller.send(ask(path, body=stream))
+        upstream = providers.accept()
+        sent = upstream.request().body
+        assert (b"include_usage" in sent) == changed, path
+        assert changed or sent == stream
+        upstream.send(ok())
+        assert caller.reply().status == 200
+        upstream.hang_up()
+
+
+def test_the_tightest_of_several_budgets_is_named_and_all_must_have_room(
+    desk: RunningDesk, caller: Peer, providers: Providers
+) -> None:
+    limit(desk, dollars(1), requests(1, name="calls"))
+    caller.send(ask(MESSAGES, body=BODY))
+    providers.serve(REPLY)
+    assert told(caller.reply(), "Name") in ("team", "calls")
+    caller.send(ask(MESSAGES, body=BODY))
+    refused = caller.reply()
+    assert refused.status == 402
+    assert told(refused, "Name") == "calls"
+    assert "1 requests of 1 requests spent" in json.loads(refused.body)["error"]["message"]
+    assert sum(found.reserved for found in desk.call(desk.gate.purses)) == 0
+
+
+def test_a_budget_that_only_warns_refuses_nothing(desk: RunningDesk, caller: Peer, providers: Providers) -> None:
+    limit(desk, dollars(0, action="warn"))
+    caller.send(ask(MESSAGES, body=BODY))
+    providers.serve(REPLY)
+    reply = caller.reply()
+    assert (reply.status, told(reply, "Remaining")) == (200, "0.000000")
+    desk.rows(closed=1)
+    assert purse(desk).used == COST
+
+
+@pytest.mark.parametrize(
+    ("on_unpriced", "ceiling", "status"),
+    [("refuse", None, 402), ("allow", None, 200), ("ceiling", 1, 200), ("ceiling", FEMTO_PER_USD, 402)],
+)
+def test_a_model_without_a_price_is_refused_let_through_or_counted_at_a_ceiling(
+    desk: RunningDesk, caller: Peer, providers: Providers, on_unpriced: str, ceiling: int | None, status: int
+) -> None:
+    limit(desk, dollars(1, on_unpriced=on_unpriced, ceiling=ceiling))
+    caller.send(ask(MESSAGES, body=BODY.replace(b"claude-sonnet-4-5", b"nobody-knows")))
+    if status == 200:
+        providers.serve(REPLY.replace(b"claude-sonnet-4-5", b"nobody-knows-this"))
+    assert caller.reply().status == status
+    desk.rows(closed=1)
+    assert purse(desk).used == (30 * ceiling if ceiling and status == 200 else 0)
+
+
+def test_a_raised_budget_lets_the_next_request_through(desk: RunningDesk, caller: Peer, providers: Providers) -> None:
+    limit(desk, requests(0))
+    caller.send(ask(MESSAGES, body=BODY))
+    assert caller.reply().status == 402
+    limit(desk, requests(1))
+    caller.send(ask(MESSAGES, body=BODY))
+    providers.serve(REPLY)
+    assert caller.reply().status == 200
