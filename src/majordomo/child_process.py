@@ -11,7 +11,8 @@ from typing import Literal
 import msgspec
 
 from majordomo import logs
-from majordomo.launch import Ready, set_death_signal
+from majordomo.death_signal import set_death_signal
+from majordomo.launch import Ready
 
 State = Literal["starting", "ready", "waiting", "stopping", "stopped"]
 

@@ -4,20 +4,18 @@ The order goes to the child's standard input as JSON, so that no secret stands i
 child answers with one JSON line on standard output when it is ready; its log lines go to standard error.
 """
 
-import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
+from majordomo.death_signal import stop_with_parent
+
 if TYPE_CHECKING:
     from majordomo.settings import Settings
-
-_PR_SET_PDEATHSIG = 1
 
 
 class SupervisorError(Exception):
@@ -92,28 +90,3 @@ def become_child(supervisor: int | None = None) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stop_with_parent(signal.SIGTERM, supervisor)
-
-
-def stop_with_parent(sign: int, parent: int | None = None) -> None:
-    """Have the kernel send ``sign`` to this process when the thread that started it ends.
-
-    The link is per thread, so children must be started from a thread that lives as long as the process: the main one.
-    ``parent``: the id of the process that should be the parent. If it is already gone, the signal comes at once.
-    Linux only. Elsewhere nothing happens: there the supervisor stops its children whenever it can run a signal handler,
-    and what a ``kill -9`` leaves is found by its lock and stopped at the next start.
-    """
-    set_death_signal()(sign)
-    if parent is not None and os.getppid() != parent:
-        os.kill(os.getpid(), sign)
-
-
-def set_death_signal() -> Callable[[int], None]:
-    """The system call as a function that is safe between fork and exec: all look-ups are done beforehand."""
-    if not sys.platform.startswith("linux"):
-        return lambda sign: None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-    def set_it(sign: int) -> None:
-        prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(sign), 0, 0, 0)
-
-    return set_it

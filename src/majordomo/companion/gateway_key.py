@@ -8,7 +8,7 @@ import sys
 VARIABLE = "MAJORDOMO_API_KEY"
 
 #: A gateway key has 50 characters; this leaves room for others' and for none that is a file read by mistake.
-_MAX_CHARACTERS = 512
+MAX_CHARACTERS = 512
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 
@@ -26,7 +26,7 @@ def checked(key: str) -> str:
     key = key.strip()
     if not key:
         raise GatewayKeyError(f"no Majordomo key was given; use --api-key, {VARIABLE}, or type it when asked")
-    if len(key) > _MAX_CHARACTERS or not _VISIBLE.fullmatch(key):
+    if len(key) > MAX_CHARACTERS or not _VISIBLE.fullmatch(key):
         raise GatewayKeyError("the Majordomo key holds spaces or unusual characters, or is far too long; copy it anew")
     if key.startswith("sk-"):
         raise GatewayKeyError(
@@ -49,4 +49,4 @@ def given_or_asked(flag: str | None) -> str:
         import typer
 
         return checked(typer.prompt("Majordomo key (mdm_sk_…, not shown)", hide_input=True, err=True))
-    return checked(sys.stdin.readline(_MAX_CHARACTERS + 2))
+    return checked(sys.stdin.readline(MAX_CHARACTERS + 2))

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from majordomo.launch import set_death_signal
+from majordomo.death_signal import set_death_signal
 from majordomo.record.api_keys import KEY_PREFIX
 
 #: Every provider of the gateway, pointed at the scripted one under its own name.

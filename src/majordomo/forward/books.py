@@ -13,7 +13,7 @@ from majordomo.meter.reading import Reading, RequestFacts
 from majordomo.price.bill import Bill
 from majordomo.price.dearest import Dearest
 from majordomo.record.frames import Close
-from majordomo.record.journal import Journal, JournalFull
+from majordomo.record.journal import JournalFull
 
 
 class Prices(Protocol):
@@ -24,6 +24,19 @@ class Prices(Protocol):
 
     def dearest(self, provider: str, model: str, at_us: int) -> Dearest | None:
         """The highest rates that a request for a model can be billed at."""
+
+
+class Record(Protocol):
+    """The journal, as far as books write in it."""
+
+    def append_openings(self, frames: Sequence[bytes]) -> None:
+        """As ``Journal``'s."""
+
+    def append_closes(self, closes: Sequence[Close]) -> None:
+        """As ``Journal``'s."""
+
+    def settle(self) -> None:
+        """As ``Journal``'s."""
 
 
 class Counters(msgspec.Struct):
@@ -47,7 +60,7 @@ class Books:
 
     __slots__ = ("counters", "ids", "journal", "max_reading_bytes", "pricer")
 
-    def __init__(self, journal: Journal, pricer: Prices, max_reading_bytes: int) -> None:
+    def __init__(self, journal: Record, pricer: Prices, max_reading_bytes: int) -> None:
         self.journal = journal
         self.pricer = pricer
         self.ids = IdMaker()

@@ -27,7 +27,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from majordomo.launch import set_death_signal
+from majordomo.death_signal import set_death_signal
 from majordomo.places import PASSABLE, PRIVATE, SHORT_BASE, Places, make_directory, make_own_directory
 from majordomo.record.postgres_account import Account
 from majordomo.record.postgres_binaries import Binaries

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from majordomo.launch import set_death_signal
+from majordomo.death_signal import set_death_signal
 from majordomo.record.postgres_binaries import Binaries
 from majordomo.record.postgres_cluster import DATABASE, ROLE, Cluster, ClusterError, clean_environment
 

@@ -1,1 +1,1 @@
-"""The commands of ``majordomo-companion`` that are tools around the proxy: one file per command."""
+"""The commands of ``majordomo-companion``: one file per command."""

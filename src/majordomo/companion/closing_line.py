@@ -1,0 +1,33 @@
+"""What is said at the end of a session, on one line."""
+
+from pathlib import Path
+
+from majordomo.companion import display
+from majordomo.companion.books import Tally
+from majordomo.companion.order import Order
+
+
+def closing_line(order: Order, tally: Tally, journal: Path | None, unrecorded: int) -> str:
+    """Requests, tokens, cost, what ``/usage`` shows, the session and its page."""
+    requests = "1 request" if tally.requests == 1 else f"{tally.requests} requests"
+    tokens = f"{display.tokens(tally.prompt_tokens)} tokens in, {display.tokens(tally.output_tokens)} out"
+    parts = [requests, tokens, _cost(tally), f"/usage shows {display.money(tally.usage_cost)}"]
+    line = f"majordomo-companion: {', '.join(parts)}; session {order.session_id}"
+    if order.page is not None:
+        line += f" {order.page}"
+    if journal is not None and order.gateway is not None:
+        line += f"; {tally.recorded_here} of them not yet at the gateway: majordomo-companion deliver"
+    if unrecorded:
+        line += f"; {unrecorded} not recorded, the disk did not take them"
+    return line
+
+
+def _cost(tally: Tally) -> str:
+    cost = f"${tally.dollars:.6f}"
+    while cost.endswith("0") and len(cost.partition(".")[2]) > 4:  # four places at least
+        cost = cost[:-1]
+    if tally.estimated:
+        cost = "about " + cost
+    if tally.unpriced:
+        cost += f" and {tally.unpriced} of unknown price"
+    return cost + (" (notional: a subscription pays)" if tally.flat_rate else "")

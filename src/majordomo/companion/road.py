@@ -1,0 +1,68 @@
+"""The way to the gateway: closed when it cannot be reached, and opened again by itself once it serves."""
+
+import asyncio
+from collections.abc import Callable
+
+from majordomo.companion.gateway import Gateway, GatewayAway, GatewayRefusedError
+from majordomo.companion.order import Order
+from majordomo.forward.road import Road
+
+#: Between two looks at a gateway that is away, doubled from the first to the last (s). The looks cost no request
+#: anything: requests go straight to the provider meanwhile.
+FIRST_LOOK, LAST_LOOK = 0.5, 15.0
+
+
+class GatewayRoad(Road):
+    """Looks after the session's registration as well: it can be made only while the gateway is there."""
+
+    __slots__ = ("_gateway", "_order", "_refused", "_wake", "registered")
+
+    def __init__(
+        self, order: Order, gateway: Gateway, *, registered: bool, refused: Callable[[GatewayRefusedError], None]
+    ) -> None:
+        """``refused`` is called, in the event loop, when the gateway does not take the key."""
+        super().__init__()
+        self._order = order
+        self._gateway = gateway
+        self._refused = refused
+        self._wake = asyncio.Event()
+        self.registered = registered
+        if not registered:
+            self._wake.set()
+
+    def fail(self, reason: str) -> None:
+        """Take the detour until the gateway serves again. With ``--fail-closed`` each request tries for itself."""
+        if not self._order.fail_closed:
+            self.closed = True
+            self._wake.set()
+
+    async def keep(self) -> None:
+        """Look after a closed road and a session that is not registered yet, for as long as the proxy runs."""
+        wait = FIRST_LOOK
+        while True:
+            await self._wake.wait()
+            try:
+                await asyncio.to_thread(self._look)
+            except GatewayAway:
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, LAST_LOOK)
+            except GatewayRefusedError as refused:
+                self._wake.clear()
+                self._refused(refused)
+            else:
+                self.closed = False
+                self._wake.clear()
+                wait = FIRST_LOOK
+
+    def _look(self) -> None:
+        self._gateway.require()
+        if not self.registered:
+            self.registered = self._gateway.register(self._order.session_id, self._order.session_name)
+
+    async def end_session(self) -> None:
+        """Tell the gateway that the session is over; one that is away will see that it is idle."""
+        if self.registered:
+            try:
+                await asyncio.to_thread(self._gateway.end, self._order.session_id)
+            except GatewayAway:
+                return
