@@ -18,7 +18,7 @@ class _StreamOptions(msgspec.Struct, gc=False):
     include_usage: bool | None = None
 
 
-class _Body(msgspec.Struct, gc=False):
+class JsonBody(msgspec.Struct, gc=False):
     """A JSON body of OpenAI's or Anthropic's APIs."""
 
     model: str | None = None
@@ -53,7 +53,7 @@ _GEMINI_FAMILY: Final = Family.GEMINI
 _ANTHROPIC_FAMILY: Final = Family.ANTHROPIC
 _BATCH_RESULTS: Final = Api.ANTHROPIC_BATCH_RESULTS
 
-_BODY: Final = msgspec.json.Decoder(_Body)
+_BODY: Final = msgspec.json.Decoder(JsonBody)
 _SPEECH: Final = msgspec.json.Decoder(_Speech)
 _GEMINI: Final = msgspec.json.Decoder(_Gemini)
 
@@ -93,6 +93,11 @@ def _read(api: Api, path: str, body: bytes | bytearray, content_type: str) -> Re
     said = decode(_BODY, body, problems)
     if said is None:
         return RequestFacts(input_bytes=len(body), problems=tuple(problems))
+    return facts_of(said, body, problems, anthropic=family is _ANTHROPIC_FAMILY)
+
+
+def facts_of(said: JsonBody, body: bytes | bytearray, problems: list[str], *, anthropic: bool) -> RequestFacts:
+    """The facts of a decoded body; ``anthropic``: it is a request for a message."""
     limit = said.max_completion_tokens or said.max_output_tokens or said.max_tokens
     if limit is not None and not 0 < limit <= MAX_COUNT:
         note(problems, "bad_count:max_tokens")
@@ -102,7 +107,7 @@ def _read(api: Api, path: str, body: bytes | bytearray, content_type: str) -> Re
         model=name(said.model),
         stream=said.stream is True,
         include_usage=options is not None and options.include_usage is True,
-        cache_ttl_1h=family is _ANTHROPIC_FAMILY and _all_one_hour(body),
+        cache_ttl_1h=anthropic and _all_one_hour(body),
         max_output_tokens=limit,
         input_bytes=len(body),
         service_tier=name(said.service_tier),
