@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from running_desk import CUT_KEY, KEY, RunningDesk, ask
+from streamed_message import EVENTS, HEAD, TEXT
 from wire import Peer, Providers, eventually
 
 from majordomo.meter.reading import UsageState
@@ -15,36 +15,6 @@ PATH = "/v1/messages"
 REQUEST = json.dumps(
     {"model": "claude-sonnet-4-5", "stream": True, "messages": [{"role": "user", "content": "Tell me a story."}]}
 ).encode()
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-def event(kind: str, **fields: Any) -> bytes:
-    return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
-
-
-def chunk(*events: bytes) -> bytes:
-    data = b"".join(events)
-    return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-START = chunk(
-    event(
-        "message_start",
-        message={
-            "id": "msg_1",
-            "type": "message",
-            "role": "assistant",
-            "model": "claude-sonnet-4-5-20250929",
-            "content": [],
-            "usage": {"input_tokens": 25, "output_tokens": 1},
-        },
-    )
-)
-TEXT = chunk(event("content_block_delta", index=0, delta={"type": "text_delta", "text": "Once upon a time"}))
-END = chunk(
-    event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 15}), event("message_stop")
-)
-EVENTS = [HEAD, START, TEXT, TEXT, END + b"0\r\n\r\n"]
 
 
 def begun(desk: RunningDesk, providers: Providers, events: int, *, key: str = KEY) -> tuple[Peer, Peer]:

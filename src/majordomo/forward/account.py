@@ -12,6 +12,10 @@ from majordomo.forward.books import Books
 from majordomo.forward.plan import Plan
 from majordomo.ids import uuid_text
 from majordomo.logs import logger
+from majordomo.meter.claude_code import ClaudeDetails
+from majordomo.meter.claude_details import details_of
+from majordomo.meter.claude_reply import ClaudeReply
+from majordomo.meter.claude_request import ClaudeRequest, read_claude_request
 from majordomo.meter.readers import reader_for
 from majordomo.meter.reading import Reader, Reading, RequestFacts, UsageState
 from majordomo.meter.request import read_request
@@ -29,8 +33,11 @@ class Account:
 
     __slots__ = (
         "_books",
+        "_claude_reply",
+        "_claude_request",
         "_facts",
         "_first_byte",
+        "_key_id",
         "_plan",
         "_reader",
         "_request_body",
@@ -53,6 +60,9 @@ class Account:
         self._reader: Reader | None = None
         self._request_body: bytes | bytearray | None = None
         self._facts: RequestFacts | None = None
+        self._key_id = b""
+        self._claude_request: ClaudeRequest | None = None
+        self._claude_reply: ClaudeReply | None = None  # of a request of Claude Code's that was not refused
         self._streamed = False
         self.id = books.ids.make(self._requested_at)
         self.status: int | None = None
@@ -67,6 +77,7 @@ class Account:
 
     def opening(self, key: Key) -> bytes:
         """The frame that the journal gets before the request leaves; from then on it has a row, whatever happens."""
+        self._key_id = key.id
         return self._books.opening(self._plan, key, self.id, self._requested_at)
 
     def take_detour(self, plan: Plan) -> None:
@@ -95,7 +106,12 @@ class Account:
         if self._facts is None:
             plan = self._plan
             try:
-                self._facts = read_request(plan.api, plan.path_text, self.request_body, plan.content_type)
+                if plan.claude is None:
+                    self._facts = read_request(plan.api, plan.path_text, self.request_body, plan.content_type)
+                else:
+                    self._facts, self._claude_request = read_claude_request(
+                        self.request_body, plan.claude, self._books.claude_modes, self._key_id
+                    )
             except Exception:
                 self._books.counters.meter_failures += 1
                 _log.exception("reading a request body failed", api=self._plan.api.value)
@@ -109,6 +125,8 @@ class Account:
         """The provider's reply head is there."""
         self.status = status
         self._streamed = content_type.startswith("text/event-stream") or self._plan.api is Api.GEMINI_STREAM
+        if self._plan.claude is not None and status < 400:
+            self._claude_reply = ClaudeReply()
         try:
             self._reader = reader_for(
                 self._plan.api,
@@ -116,6 +134,7 @@ class Account:
                 content_type=content_type,
                 content_encoding=content_encoding,
                 limit=self._books.max_reading_bytes,
+                claude=self._claude_reply,
             )
         except Exception:
             self._meter_failed("choosing a reader failed")
@@ -129,6 +148,11 @@ class Account:
                 self._reader.feed(body)
             except Exception:
                 self._meter_failed("reading a reply failed")
+
+    def caller_gone(self) -> None:
+        """The caller hears nothing of what comes from here on."""
+        if self._claude_reply is not None:
+            self._claude_reply.heard = False
 
     def _meter_failed(self, what: str) -> None:
         self._books.counters.meter_failures += 1
@@ -190,6 +214,7 @@ class Account:
             error_message=reading.error_message,
             problems=reading.problems + facts.problems,
             billed_once=reading.billed_once,
+            claude=self._claude_details(reading, complete=complete) if refusal is None else None,
         )
         if self.passed is not None:
             self._settle(self.passed, close)
@@ -201,6 +226,18 @@ class Account:
         except Exception:
             self._books.counters.meter_failures += 1
             _log.exception("settling with the budgets failed", api=self._plan.api.value)
+
+    def _claude_details(self, reading: Reading, *, complete: bool) -> ClaudeDetails | None:
+        """The details of a request of Claude Code's that the provider began to answer."""
+        request, reply, plan = self._claude_request, self._claude_reply, self._plan
+        if request is None or reply is None or self.status is None or plan.claude is None:
+            return None
+        try:
+            return details_of(request, reply, reading, self.facts().model, plan.claude, complete=complete)
+        except Exception:
+            self._books.counters.meter_failures += 1
+            _log.exception("reading the details of Claude Code failed")
+            return None
 
     def _reading(self, facts: RequestFacts, outcome: Outcome, complete: bool) -> Reading:
         if self._reader is None and self.sent and outcome is Outcome.CLIENT_CLOSED and self.status is None:

@@ -9,6 +9,7 @@ from majordomo.admit.keys import Key
 from majordomo.apis import Api
 from majordomo.forward.plan import Plan
 from majordomo.ids import IdMaker
+from majordomo.meter.claude_plan_mode import SessionModes
 from majordomo.meter.reading import Reading, RequestFacts
 from majordomo.price.bill import Bill
 from majordomo.price.dearest import Dearest
@@ -58,13 +59,14 @@ class Counters(msgspec.Struct):
 class Books:
     """Shared by all accounts of one front desk."""
 
-    __slots__ = ("counters", "ids", "journal", "max_reading_bytes", "pricer")
+    __slots__ = ("claude_modes", "counters", "ids", "journal", "max_reading_bytes", "pricer")
 
     def __init__(self, journal: Record, pricer: Prices, max_reading_bytes: int) -> None:
         self.journal = journal
         self.pricer = pricer
         self.ids = IdMaker()
         self.counters = Counters()
+        self.claude_modes = SessionModes()
         self.max_reading_bytes = max_reading_bytes
 
     def opening(self, plan: Plan, key: Key, request_id: bytes, requested_at: int) -> bytes:

@@ -567,6 +567,8 @@ class Exchange:
         self.caller = None
         if self._concluding:
             return
+        if self.account is not None:
+            self.account.caller_gone()
         upstream, desk = self._upstream, self._desk
         may_drain = (
             upstream is not None

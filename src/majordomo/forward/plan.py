@@ -18,6 +18,7 @@ from majordomo.forward.include_usage import may_inject
 from majordomo.forward.providers import Provider
 from majordomo.forward.request_head import RequestHead
 from majordomo.forward.routes import Route, Routes, family_of
+from majordomo.meter.claude_request import ClaudeHead, claude_head
 from majordomo.record.frames import Opening
 from majordomo.record.framing import OpeningMould
 
@@ -26,6 +27,7 @@ _ANY_TIME = 2**62  # microseconds; takes as many bytes as every time of this age
 _OWN_PAGES = frozenset({b"/", b"/health", b"/readyz", b"/metrics", b"/favicon.ico", b"/api"})
 _OWN_PREFIXES = (b"/api/", b"/assets/")
 
+_CLAUDE_CODE = "claude-code"  # a caller who names this as its client is one
 _CLAUDE_AGENT = re.compile(rb"claude-cli/([0-9][\w.+-]{0,63})")
 
 _LENGTH = b"Content-Length: %d\r\n"
@@ -73,6 +75,7 @@ class Plan:
         "_moulded_for",
         "_opening",
         "api",
+        "claude",
         "content_type",
         "detour",
         "expects_continue",
@@ -113,6 +116,7 @@ class Plan:
         self.key_hash = key_hash
         self.metadata = metadata
         self.labels = self._labels(digests)
+        self.claude = self._claude_head()  # None: no details of it are wanted
         self._before, self._after = self._split_lines()
         self._moulded_for: Key | None = None
         self._mould: OpeningMould
@@ -146,6 +150,14 @@ class Plan:
             told(b"span-path"),
             told(b"span-name"),
         )
+
+    def _claude_head(self) -> ClaudeHead | None:
+        labels = self.labels
+        wanted = labels.client == _CLAUDE_CODE or b"claudecode-session-id" in self.head.own
+        if self.api is not Api.ANTHROPIC_MESSAGES or not wanted:
+            return None
+        beta = text(self.head.claude.get(b"anthropic-beta", b""))
+        return claude_head(labels.client_version, labels.client_session, labels.agent_id, beta)
 
     def _credential(self) -> bytes | None:
         """The credential that the provider will check, whichever way it is sent."""

@@ -18,6 +18,7 @@ _ROLES = {
     b"x-api-key": _CREDENTIAL,
     b"x-goog-api-key": _CREDENTIAL,
     b"anthropic-version": _ANTHROPIC,
+    b"anthropic-beta": _CLAUDE,
     b"user-agent": _CLAUDE,
     b"x-claude-code-session-id": _CLAUDE,
     b"x-claude-code-agent-id": _CLAUDE,

@@ -37,7 +37,9 @@ class _Delta(msgspec.Struct, gc=False):
     stop_reason: str | None = None
 
 
-class _Event(msgspec.Struct, gc=False):
+class Event(msgspec.Struct, gc=False):
+    """One event of a stream."""
+
     type: str | None = None
     message: msgspec.Raw = ABSENT
     delta: _Delta | None = None
@@ -46,7 +48,7 @@ class _Event(msgspec.Struct, gc=False):
 
 
 MESSAGE: Final = msgspec.json.Decoder(Message)
-_EVENT: Final = msgspec.json.Decoder(_Event)
+_EVENT: Final = msgspec.json.Decoder(Event)
 
 
 class MessageReader(BodyReader):
@@ -67,6 +69,8 @@ class MessageStreamReader(EventReader):
 
     __slots__ = ("_error", "_final", "_model", "_started", "_stop_reason", "_told", "_usage")
 
+    _DECODER: msgspec.json.Decoder[Any] = _EVENT  # of an ``Event``, or of a kind of it
+
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
         self._model: str | None = None
@@ -79,18 +83,22 @@ class MessageStreamReader(EventReader):
 
     def _event(self, data: bytes) -> None:
         try:
-            event = _EVENT.decode(data)
+            event = self._DECODER.decode(data)
         except MALFORMED:
-            event = decode(_EVENT, data, self._problems) or _Event()
-        delta = event.delta
+            event = decode(self._DECODER, data, self._problems) or Event()
         if event.type == "content_block_delta":
+            delta = event.delta
             if delta is not None:
                 text = delta.text or delta.thinking or delta.partial_json  # a signature is not output
                 if text:
                     self._text += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
                     self._final = False
-            return
-        kind = event.type
+        else:
+            self._step(event)
+
+    def _step(self, event: Event) -> None:
+        """Take an event that is not a piece of a block."""
+        kind, delta = event.type, event.delta
         if kind == "message_start":
             self._started = True
             message = decode(MESSAGE, bytes(event.message), self._problems)
@@ -115,8 +123,11 @@ class MessageStreamReader(EventReader):
         news = usage_object(raw, self._problems)
         if news is None:
             return False
-        overlay(self._usage, news[0], self._problems)
+        self._lay(news[0])
         return news[0].get("output_tokens") is not None
+
+    def _lay(self, usage: dict[str, Any]) -> None:
+        overlay(self._usage, usage, self._problems)
 
     def _close(self, facts: RequestFacts, complete: bool) -> Reading:
         reading = Reading(model=self._model, stop_reason=self._stop_reason)

@@ -8,6 +8,7 @@ from majordomo.apis import Api
 from majordomo.meter.anthropic import MessageReader, MessageStreamReader
 from majordomo.meter.anthropic_batch import BatchResultsReader
 from majordomo.meter.body import ReaderBase
+from majordomo.meter.claude_reply import ClaudeMessageReader, ClaudeReply, ClaudeStreamReader
 from majordomo.meter.errors import ErrorReader
 from majordomo.meter.free import FreeReader
 from majordomo.meter.gemini import EmbedReader, GenerateArrayReader, GenerateReader, GenerateStreamReader
@@ -57,14 +58,29 @@ _PARTIAL_CONTENT: Final = 206
 _NOT_SNIFFED: Final = frozenset({Api.OPENAI_SPEECH})
 
 
-def reader_for(api: Api, *, status: int, content_type: str, content_encoding: str, limit: int) -> Reader:
+def reader_for(
+    api: Api,
+    *,
+    status: int,
+    content_type: str,
+    content_encoding: str,
+    limit: int,
+    claude: ClaudeReply | None = None,
+) -> Reader:
     """A reader for one reply.
 
     ``content_type`` and ``content_encoding`` are the reply's headers, empty where missing. ``limit``: most bytes of a
-    body, or of one event of a stream, that are kept. A status of 400 and above gets a reader of errors.
+    body, or of one event of a stream, that are kept. A status of 400 and above gets a reader of errors. ``claude``: is
+    told of a message what Claude Code makes of it.
     """
     kind = content_type if len(content_type) <= _TYPE_LIMIT else ""
-    make = _makers(api, kind) if status < 400 else ErrorReader
+    make: Make | None
+    if status >= 400:
+        make = ErrorReader
+    elif claude is not None and api is Api.ANTHROPIC_MESSAGES:
+        make = _by_type(api, kind, partial(ClaudeMessageReader, claude), partial(ClaudeStreamReader, claude))
+    else:
+        make = _makers(api, kind)
     if make is None or status in (204, 304):
         return FreeReader()
     behind = make(limit)
@@ -78,7 +94,10 @@ def _makers(api: Api, content_type: str) -> Make | None:
     """What makes the reader of a reply that is no refusal; None if it is free."""
     if api not in READERS:
         return None
-    body, events = READERS[api]
+    return _by_type(api, content_type, *READERS[api])
+
+
+def _by_type(api: Api, content_type: str, body: Make, events: Make | None) -> Make:
     kind = content_type.partition(";")[0].strip().lower()
     if events is None or kind.endswith("json") or (api in _NOT_SNIFFED and kind != "text/event-stream"):
         return body
