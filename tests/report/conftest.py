@@ -1,11 +1,15 @@
 """The back office's application as it answers in a process, over made-up signs."""
 
 import asyncio
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import pytest
 
+from majordomo.record import api_keys
 from majordomo.record.stats import WriterStats
 from majordomo.report.app import make_app
 from majordomo.report.connections import Connections
@@ -60,16 +64,18 @@ def signs() -> MadeUpSigns:
     return MadeUpSigns()
 
 
-@pytest.fixture
-def call(signs: MadeUpSigns) -> Callable[..., Reply]:
-    """Send the application one request, as a server would."""
-    app = make_app(signs, Connections(NO_DATABASE))
+def send_to(app: Any, run: Callable[[Any], Any]) -> Callable[..., Reply]:
+    """Send an application one request, as a server would; ``run`` runs a coroutine to its end."""
 
-    def send(path: str, method: str = "GET", body: bytes = b"", headers: dict[str, str] | None = None) -> Reply:
+    def send(
+        path: str, method: str = "GET", body: bytes | list[bytes] = b"", headers: dict[str, str] | None = None
+    ) -> Reply:
         sent: list[dict[str, Any]] = []
+        pieces = list(body) if isinstance(body, list) else [body]
 
         async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
+            piece = pieces.pop(0)
+            return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
 
         async def answer(message: dict[str, Any]) -> None:
             sent.append(message)
@@ -89,9 +95,71 @@ def call(signs: MadeUpSigns) -> Callable[..., Reply]:
             "client": None,
             "server": None,
         }
-        asyncio.run(app(scope, receive, answer))  # type: ignore[arg-type]
+        run(app(scope, receive, answer))
         start = sent[0]
         found = {name.decode(): value.decode() for name, value in start["headers"]}
         return Reply(start["status"], found, b"".join(message.get("body", b"") for message in sent[1:]))
 
     return send
+
+
+@pytest.fixture
+def call(signs: MadeUpSigns) -> Callable[..., Reply]:
+    """Send the application one request."""
+    return send_to(make_app(signs, Connections(NO_DATABASE)), asyncio.run)
+
+
+class Asker:
+    """Asks the application over a real database, with a gateway key."""
+
+    def __init__(self, dsn: str, signs: MadeUpSigns, runner: asyncio.Runner) -> None:
+        self._connections = Connections(dsn)
+        self._dsn = dsn
+        self._runner = runner
+        self.send = send_to(make_app(signs, self._connections), runner.run)
+        self.key, self.key_id = self.new_key("tests")
+
+    def new_key(self, name: str) -> tuple[str, UUID]:
+        """The secret and the id of a new gateway key."""
+
+        async def create() -> tuple[str, UUID]:
+            connection = await asyncpg.connect(self._dsn)
+            try:
+                made = await api_keys.create(connection, name)
+            finally:
+                await connection.close()
+            return made.secret, made.key.id
+
+        return self._runner.run(create())
+
+    def sql(self, query: str, *arguments: Any) -> list[Any]:
+        """The rows of a query."""
+
+        async def fetch() -> list[Any]:
+            connection = await asyncpg.connect(self._dsn)
+            try:
+                return await connection.fetch(query, *arguments)
+            finally:
+                await connection.close()
+
+        return self._runner.run(fetch())
+
+    def __call__(
+        self, method: str, path: str, body: bytes | list[bytes] = b"", *, key: str | None = None
+    ) -> tuple[int, Any]:
+        """Status and JSON of a reply to whoever has this key, or the asker's own."""
+        reply = self.send(path, method, body, {"X-Majordomo-Key": key or self.key})
+        assert reply.headers["content-type"] == "application/json"
+        return reply.status, json.loads(reply.body)
+
+    def close(self) -> None:
+        self._runner.run(self._connections.close())
+
+
+@pytest.fixture
+def ask(postgres_dsn: str, signs: MadeUpSigns) -> Iterator[Asker]:
+    """The application over a fresh database."""
+    with asyncio.Runner() as runner:
+        asker = Asker(postgres_dsn, signs, runner)
+        yield asker
+        asker.close()

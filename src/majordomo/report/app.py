@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from starlette.types import ASGIApp
 
 from majordomo import __version__
-from majordomo.report import errors, metrics, page
+from majordomo.report import claude_sessions, errors, metrics, page
 from majordomo.report.connections import Connections
 from majordomo.report.envelope import Envelope
 from majordomo.report.errors import JSON, ApiError
@@ -63,6 +63,7 @@ def make_app(sources: Sources, connections: Connections) -> ASGIApp:
     errors.install(app)
     app.include_router(_health)
     app.include_router(_pages)
+    app.include_router(claude_sessions.router)
     return Envelope(app)
 
 

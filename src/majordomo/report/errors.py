@@ -4,7 +4,7 @@
 there is nothing to add). It holds for routes that exist and for those that do not, for 404, 405, 422 and 500.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -40,6 +40,14 @@ class ApiError(Exception):
         self.code = code
         self.message = message
         self.details = details or []
+
+
+def findings(errors: Sequence[Any], *place: str) -> list[dict[str, Any]]:
+    """What pydantic found wrong, for ``details``. No value is repeated: it may be a secret sent to the wrong field."""
+    return [
+        {"where": ".".join(str(part) for part in (*place, *found["loc"])), "problem": str(found["msg"])}
+        for found in errors[:_MOST_DETAILS]
+    ]
 
 
 def error_body(code: str, message: str, details: list[dict[str, Any]] | None = None) -> dict[str, Any]:
@@ -85,11 +93,9 @@ async def _http(request: Request, error: HTTPException) -> Response:
 
 
 async def _invalid(_request: Request, error: RequestValidationError) -> Response:
-    details = [
-        {"where": ".".join(str(part) for part in finding["loc"]), "problem": str(finding["msg"])}
-        for finding in error.errors()[:_MOST_DETAILS]
-    ]
-    return error_response(422, "invalid", "the request is not what this route takes; see details", details)
+    return error_response(
+        422, "invalid", "the request is not what this route takes; see details", findings(error.errors())
+    )
 
 
 async def _unexpected(_request: Request, _fault: Exception) -> Response:

@@ -19,6 +19,11 @@ def exact(amount: Decimal) -> str:
     return "0" if text in ("-0", "") else text
 
 
+def exact_double(amount: float) -> str:
+    """A double as the shortest decimal that means it, without exponent."""
+    return exact(Decimal(repr(amount)))
+
+
 def _texts(value: Any) -> Any:
     if isinstance(value, Decimal):
         return exact(value)
