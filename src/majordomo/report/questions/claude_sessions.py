@@ -16,7 +16,7 @@ MOST_REQUESTS = 100_000  # of one session; the busiest have some thousand
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """One session and its sums, in USD what the provider bills (``total_cost``) and ``/usage`` shows (``usage_cost``)."""
+    """One session and its sums, in USD as the provider bills them and as ``/usage`` shows them."""
 
     id: UUID
     majordomo_api_key_id: UUID
