@@ -102,21 +102,23 @@ class Account:
         return self._request_body if self._request_body is not None else b""
 
     def facts(self) -> RequestFacts:
-        """What the request's body says; read once, after which the copy is let go."""
-        if self._facts is None:
-            plan = self._plan
+        """What the request's body says, read once; what it says as Claude Code's, when the request has gone out."""
+        gone = self.sent or self.ended
+        if self._facts is None or (gone and self._claude_request is None and self._plan.claude is not None):
+            plan, body = self._plan, self.request_body
             try:
-                if plan.claude is None:
-                    self._facts = read_request(plan.api, plan.path_text, self.request_body, plan.content_type)
-                else:
+                if gone and plan.claude is not None:
                     self._facts, self._claude_request = read_claude_request(
-                        self.request_body, plan.claude, self._books.claude_modes, self._key_id
+                        body, plan.claude, self._books.claude_modes, self._key_id
                     )
+                else:
+                    self._facts = read_request(plan.api, plan.path_text, body, plan.content_type)
             except Exception:
                 self._books.counters.meter_failures += 1
-                _log.exception("reading a request body failed", api=self._plan.api.value)
+                _log.exception("reading a request body failed", api=plan.api.value)
                 self._facts = _NO_FACTS
-            self._request_body = None
+            if gone or plan.claude is None:
+                self._request_body = None  # the copy is let go
         return self._facts
 
     # -- the reply ------------------------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ class ClaudeBody(JsonBody, gc=False):
     @property
     def has_tools(self) -> bool:
         """Whether any tool is offered."""
-        return len(bytes(self.tools)) > len(b"[ ]")
+        return bytes(memoryview(self.tools)[:4]).rstrip() not in (b"", b"[]", b"[ ]", b"null")
 
 
 _CONTENT: Final = msgspec.json.Decoder(str | list[Block])

@@ -16,9 +16,11 @@ from majordomo.meter.claude_body import ClaudeBody, texts
 #: Most sessions whose mode a front desk remembers: 1 MB or so. The one that was asked for least lately goes first.
 SESSIONS_MAX: Final = 4096
 
-_MARKERS: Final = "|".join(re.escape(marker) for marker in (*cli.PLAN_ON, cli.PLAN_OFF))
-_IN_TEXT: Final = re.compile(rf"(?:\A|{re.escape(cli.REMINDER)})({_MARKERS})")
-_IN_NOTICES: Final = re.compile(rf"(?:\A|\n\n|{re.escape(cli.REMINDER)})({_MARKERS})")
+#: How much of a body is searched for markers, from its end. All the text that fits a window of a million tokens has
+#: 4 MB; in longer ones stand pictures and files. Searching so much takes some 5 ms.
+SEARCHED_MAX: Final = 16 << 20
+
+_MARKERS: Final = (*cli.PLAN_ON, cli.PLAN_OFF)
 _VERSION: Final = re.compile(r"(\d{1,6})\.(\d{1,6})")
 
 
@@ -28,19 +30,36 @@ def plan_mode(body: ClaudeBody, raw: bytes | bytearray, version: str | None) -> 
     ``raw``: the whole body. ``version``: the client's; one from before the markers, or none, is believed to be in plan
     mode when it offers tools that only read.
     """
-    if any(words in raw for words in cli.PLAN_WORDS):
+    if _may_have_marker(raw):
         for message in reversed(body.conversation):
-            if message.role == "assistant" or not any(words in bytes(message.content) for words in cli.PLAN_WORDS):
+            if message.role == "assistant" or not _may_have_marker(bytes(message.content)):
                 continue
-            pattern = _IN_NOTICES if message.role == "system" else _IN_TEXT
             for text in reversed(texts(message.content, results=True)):
-                found = pattern.findall(text)
-                if found:
-                    return bool(found[-1] != cli.PLAN_OFF)
+                marker = _last_marker(text, notices=message.role == "system")
+                if marker is not None:
+                    return marker != cli.PLAN_OFF
     if not _has_markers(version):
         tools = body.tool_names()
         return bool(tools) and cli.READ_ONLY_TOOLS.issuperset(tools)
     return None
+
+
+def _may_have_marker(raw: bytes | bytearray) -> bool:
+    start = max(0, len(raw) - SEARCHED_MAX)
+    return any(raw.rfind(trace, start) >= 0 for trace in cli.PLAN_TRACES)
+
+
+def _last_marker(text: str, *, notices: bool) -> str | None:
+    """The last marker in ``text``; ``notices``: the CLI itself wrote it, one notice after the other."""
+    found, best = None, -1
+    for marker in _MARKERS:
+        at = text.rfind(marker)
+        while at > best:
+            if at == 0 or text.endswith(cli.REMINDER, 0, at) or (notices and text.endswith("\n\n", 0, at)):
+                found, best = marker, at
+                break
+            at = text.rfind(marker, 0, at)
+    return found
 
 
 def _has_markers(version: str | None) -> bool:

@@ -26,8 +26,8 @@ IDENTITIES: Final = (
 
 PLAN_ON: Final = ("Plan mode is active.", "Plan mode still active", "## Re-entering Plan Mode")
 PLAN_OFF: Final = "## Exited Plan Mode"
-#: What every marker has in it, so that most bodies need no closer look.
-PLAN_WORDS: Final = (b"Plan mode", b"Plan Mode")
+#: Every marker has one of these in it. Searching bytes for them from the end is fast: long, or of rare letters.
+PLAN_TRACES: Final = (b"Plan mode is active.", b"Plan mode still active", b" Plan Mode")
 #: Stands in front of a marker where it is not a message of its own.
 REMINDER: Final = "<system-reminder>\n"
 #: Releases before this one are believed to be in plan mode when all their tools only read.
