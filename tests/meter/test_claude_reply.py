@@ -135,13 +135,28 @@ def test_a_reply_cut_anywhere_tells_what_came():
         (0.0, [{"type": "error", "error": {"type": "overloaded_error"}}], True),
         (
             0.0,
+            [
+                message_start(USAGE),
+                start(0, "thinking", thinking=""),
+                stop(0),
+                {"type": "error", "error": {"type": "overloaded_error"}},
+            ],
+            True,
+        ),
+        (
+            9.0,
+            [message_start(USAGE), start(0, "text", text=""), stop(0), message_delta({"output_tokens": 100_000}, None)],
+            False,
+        ),
+        (
+            0.0,
             [message_start(USAGE), start(0, "text", text=""), {"type": "error", "error": {"type": "overloaded_error"}}],
             True,
         ),
     ],
 )
 def test_what_is_booked_for_a_stream_that_broke_off(cost, seen, complete):
-    """As the CLI does: nothing before ``message_delta``, but for the blocks it keeps, and for an overload."""
+    """As the CLI did in each of these cases: nothing before ``message_delta``, but for what it keeps, and an overload."""
     assert details(events(*seen, named=True), complete=complete)[0].usage_cost == cost
 
 
