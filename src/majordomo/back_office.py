@@ -14,6 +14,7 @@ import sys
 import uvloop
 
 from majordomo import logs
+from majordomo.budget.ledger import Ledger
 from majordomo.launch import Launch, become_child, read_launch, report_ready
 from majordomo.places import Places
 from majordomo.price.adjustments import OverlayError
@@ -50,7 +51,7 @@ class BackOffice:
         places = self._places = Places(settings.data_dir)
         self._dsn = launch.database_url
         self._pricer = Pricer.load(places.prices_dir, settings.price_overlay)
-        self._writer = Writer(self._dsn, places.journal_dir, places.dead_letter_dir)
+        self._writer = Writer(self._dsn, places.journal_dir, places.dead_letter_dir, tally=Ledger())
         self._signs = Signs(
             self._dsn,
             places.run_dir,
@@ -163,7 +164,7 @@ class BackOffice:
             connection = await connect(self._dsn, purpose="reprice")
             changed = Repriced()
             try:
-                async for part in reprice_unpriced(connection, self._pricer):
+                async for part in reprice_unpriced(connection, self._pricer, tally=Ledger()):
                     changed.add(part)
             finally:
                 await connection.close()

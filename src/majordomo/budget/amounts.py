@@ -22,7 +22,7 @@ def amount(budget: Budget, opening: Opening, close: Close) -> int:
         case Unit.OUTPUT_TOKENS:
             return max(0, close.output_tokens or 0)
         case Unit.REQUESTS:
-            return 1 if _went_out(opening, close) else 0
+            return 1 if went_out(opening, close) else 0
         case Unit.TURNS:
             return 1 if _is_turn(opening, close) else 0
         case Unit.CONCURRENT:
@@ -48,12 +48,13 @@ def _tokens(close: Close) -> int:
     return _input(close) + max(0, close.output_tokens or 0)
 
 
-def _went_out(opening: Opening, close: Close) -> bool:
+def went_out(opening: Opening, close: Close) -> bool:
+    """Whether a provider was asked for something: what counts as a request."""
     return close.outcome is not Outcome.REFUSED and is_gated(opening.method, opening.api, opening.path)
 
 
 def _is_turn(opening: Opening, close: Close) -> bool:
     """Answered, and asked by the main loop as far as the client tells its requests apart."""
-    if not _went_out(opening, close) or close.status_code is None or close.status_code >= 400:
+    if not went_out(opening, close) or close.status_code is None or close.status_code >= 400:
         return False
     return close.claude is None or close.claude.query_class in (None, MAIN_LOOP)

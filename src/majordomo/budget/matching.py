@@ -157,6 +157,12 @@ def model_matches(pattern: str, model: str) -> bool:
     return _compiled(pattern).fullmatch(_lower(model)) is not None
 
 
+def like(pattern: str) -> str:
+    """The same pattern for PostgreSQL's LIKE, on a name in lower case."""
+    escaped = _lower(pattern).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped.replace("*", "%").replace("?", "_")
+
+
 def _value(budget: Budget, head: Head) -> str:
     if budget.window.kind is Kind.SESSION:
         return head.session or UNTOLD

@@ -3,12 +3,15 @@
 Amounts are whole numbers: femto-dollars (10^-15 USD) where the unit is ``usd``, else a count.
 """
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
 import msgspec
 
 from majordomo.budget.windows import Window
+from majordomo.price.bill import FEMTO_PER_USD, usd
+from majordomo.price.units import EXACT
 
 #: Where callers name a developer: each has a count of their own with ``each`` set to it.
 DEVELOPER = "Developer"
@@ -97,3 +100,23 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def enforced(self) -> bool:
         """Whether it refuses anything."""
         return self.action == "enforce" and not self.paused
+
+
+def in_unit(unit: Unit, amount: int) -> Decimal:
+    """An amount as people and the database have it: exact USD, or the count."""
+    return usd(amount).normalize() if unit is Unit.USD else Decimal(amount)
+
+
+def from_unit(unit: Unit, amount: Decimal) -> int:
+    """The same, back.
+
+    Raises:
+        ValueError: finer than a femto-dollar, or a part of a count.
+    """
+    try:
+        whole = EXACT.multiply(amount, FEMTO_PER_USD if unit is Unit.USD else 1)
+    except ArithmeticError:
+        whole = None
+    if whole is None or whole != whole.to_integral_value():
+        raise ValueError(f"{amount} is no whole number of what {unit} counts")
+    return int(whole)

@@ -173,6 +173,7 @@ def reprice(
 async def _reprice(dsn: str, pricer: "Pricer", *, show_progress: bool) -> "Repriced":
     from rich.progress import Progress
 
+    from majordomo.budget.ledger import Ledger
     from majordomo.record.database import connect
     from majordomo.record.reprice import Repriced, count_unpriced, reprice_unpriced
 
@@ -181,7 +182,7 @@ async def _reprice(dsn: str, pricer: "Pricer", *, show_progress: bool) -> "Repri
     try:
         with Progress(transient=True, disable=not show_progress) as progress:
             task = progress.add_task("Pricing", total=await count_unpriced(connection))
-            async for changed in reprice_unpriced(connection, pricer):
+            async for changed in reprice_unpriced(connection, pricer, tally=Ledger()):
                 total.add(changed)
                 progress.advance(task, changed.seen)
     finally:

@@ -47,7 +47,7 @@ async def bill_once(connection: Connection, rows: list[Finished]) -> list[Finish
     )
     winners = {record["llm_request_id"].bytes for record in claimed}
     lost = marked.keys() - winners
-    return [Finished(row.opening, _unbilled(row.close)) if row.opening.id in lost else row for row in rows]
+    return [row._replace(close=_unbilled(row.close)) if row.opening.id in lost else row for row in rows]
 
 
 def _mark(row: Finished, what: str | None) -> _Mark:

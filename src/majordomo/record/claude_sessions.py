@@ -64,7 +64,9 @@ async def admit_sessions(connection: Connection, rows: list[Finished]) -> tuple[
         if problem is not None:
             ignored[problem] += 1
             opening = msgspec.structs.replace(row.opening, claude_session=None)
-            row = Finished(opening, msgspec.structs.replace(row.close, problems=(*row.close.problems, problem)))
+            row = row._replace(
+                opening=opening, close=msgspec.structs.replace(row.close, problems=(*row.close.problems, problem))
+            )
         admitted.append(row)
     return admitted, ignored
 
@@ -130,7 +132,7 @@ class SessionTotals:
 
     def add(self, finished: Finished) -> None:
         """Count one request that names a session."""
-        opening, close = finished
+        opening, close, _ = finished
         key = _session_key(opening)
         if key is None:
             return

@@ -106,7 +106,8 @@ class Drain:
         if self._ending or not self._tail.finished():
             return False
         self._ending = True
-        rows.extend(normalised(*lost(opening)) for opening in self._open.all_lost())
+        for opening in self._open.all_lost():
+            rows.append(normalised(opening, lost(opening).close, self.journal_id.bytes))
         return True
 
     def _take_all(self, frames: Iterable[Found], rows: list[Finished], unreadable: list[Unreadable]) -> None:
@@ -124,7 +125,7 @@ class Drain:
                     if opening is None:
                         unreadable.append(Unreadable("close without an opening", close, None))
                     else:
-                        rows.append(normalised(opening, close))
+                        rows.append(normalised(opening, close, self.journal_id.bytes))
                         if close.responded_at > self.newest_us:
                             self.newest_us = close.responded_at
                 else:

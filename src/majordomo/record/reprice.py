@@ -13,16 +13,18 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from majordomo.meter.reading import UsageState
 from majordomo.price.bill import Bill, usd
 from majordomo.price.pricer import Pricer
 from majordomo.price.reprice import reprice
 from majordomo.record.claude_sessions import SessionKey, SessionTotals
 from majordomo.record.database import Connection
-from majordomo.record.frames import Opening
+from majordomo.record.frames import Opening, Outcome
 from majordomo.record.registry import Registry
 from majordomo.record.rollup import Rollup
 from majordomo.record.rows import Billed, Finished, lost
 from majordomo.record.statements import statement
+from majordomo.record.tally import Tally
 
 #: Rows priced and locked at a time: some 50 ms, so that the writer hardly waits.
 BATCH_ROWS = 500
@@ -70,7 +72,7 @@ async def count_unpriced(connection: Connection) -> int:
 
 
 async def reprice_unpriced(
-    connection: Connection, pricer: Pricer, *, batch_rows: int = BATCH_ROWS
+    connection: Connection, pricer: Pricer, *, tally: Tally | None = None, batch_rows: int = BATCH_ROWS
 ) -> AsyncIterator[Repriced]:
     """Price every row without a known price, oldest first; yields what each committed batch changed.
 
@@ -83,7 +85,7 @@ async def reprice_unpriced(
     while True:
         async with connection.transaction():
             rows = await connection.fetch(statement("reprice_candidates"), *after, batch_rows)
-            changed = await _reprice_batch(connection, pricer, registry, rows)
+            changed = await _reprice_batch(connection, pricer, registry, tally, rows)
         if rows:
             yield changed
         if len(rows) < batch_rows:
@@ -92,12 +94,13 @@ async def reprice_unpriced(
 
 
 async def _reprice_batch(
-    connection: Connection, pricer: Pricer, registry: Registry, rows: list[asyncpg.Record]
+    connection: Connection, pricer: Pricer, registry: Registry, tally: Tally | None, rows: list[asyncpg.Record]
 ) -> Repriced:
     changed = Repriced(seen=len(rows))
     rollup = Rollup()
     sessions = SessionTotals()
     updates = []
+    repriced = []
     for row in rows:
         bill = _bill(pricer, row)
         cell = (row["provider"], row["model"] or "")
@@ -107,12 +110,16 @@ async def _reprice_batch(
         changed.rows[cell] += 1
         changed.usd[cell] = changed.usd.get(cell, Decimal(0)) + usd(bill.total_cost)
         updates.append(_update(row, bill))
-        _add_to_rollup(rollup, registry, row, bill)
+        finished = _finished(row)
+        repriced.append((finished, bill))
+        _add_to_rollup(rollup, registry, row, finished, bill)
         if row["claude_session_id"]:
             sessions.add_cost(SessionKey(row["claude_session_id"], row["org_id"]), bill.total_cost)
     await connection.executemany(statement("reprice_row"), updates)
     await rollup.write(connection)
     await sessions.write(connection)
+    if tally is not None and repriced:
+        await tally.correct(connection, repriced)
     return changed
 
 
@@ -154,26 +161,42 @@ def _plain(cost: Decimal) -> Decimal:
     return Decimal(format(cost.normalize(), "f"))
 
 
-def _add_to_rollup(rollup: Rollup, registry: Registry, row: asyncpg.Record, bill: Bill) -> None:
-    """The costs, and one unpriced request fewer; nothing else of the cells that the row was counted in."""
-    key_id = row["majordomo_api_key_id"].bytes
-    opening = Opening(
-        id=row["id"].bytes,
-        requested_at=_us(row["requested_at"]),
-        api_key_id=key_id,
-        org_id=row["org_id"].bytes,
-        provider=row["provider"],
-        api=row["api"],
-        method="",
-        path="",
-        provider_key_hash=None,
-        provider_key_alias=None,
-        metadata=msgspec.json.decode(row["indexed_metadata"], type=dict[str, str]),
+def _finished(row: asyncpg.Record) -> Finished:
+    """The row as it was written, as far as sums depend on it."""
+    finished = lost(
+        Opening(
+            id=row["id"].bytes,
+            requested_at=_us(row["requested_at"]),
+            api_key_id=row["majordomo_api_key_id"].bytes,
+            org_id=row["org_id"].bytes,
+            provider=row["provider"],
+            api=row["api"],
+            method=row["request_method"],
+            path=row["request_path"],
+            provider_key_hash=None,
+            provider_key_alias=None,
+            metadata=msgspec.json.decode(row["raw_metadata"], type=dict[str, str]),
+            claude_session=str(row["claude_session_id"]) if row["claude_session_id"] else None,
+        )
     )
-    finished: Finished = lost(opening)
-    finished.close.model = row["model"]
+    close = finished.close
+    close.model = row["model"]
+    close.requested_model = row["requested_model"]
+    close.outcome = Outcome(row["outcome"])
+    close.status_code = row["status_code"]
+    close.usage_state = UsageState(row["usage_state"])
+    close.input_tokens = row["input_tokens"]
+    close.output_tokens = row["output_tokens"]
+    close.prompt_tokens = row["prompt_tokens"]
+    return finished
+
+
+def _add_to_rollup(rollup: Rollup, registry: Registry, row: asyncpg.Record, finished: Finished, bill: Bill) -> None:
+    """The costs, and one unpriced request fewer; nothing else of the cells that the row was counted in."""
+    indexed = msgspec.json.decode(row["indexed_metadata"], type=dict[str, str])
+    opening = msgspec.structs.replace(finished.opening, metadata=indexed)
     amount = (0, 0, -1, *[0] * 8, *_costs(bill))
-    rollup.add(finished, registry.rolled_up(key_id), amount)
+    rollup.add(finished._replace(opening=opening), registry.rolled_up(opening.api_key_id), amount)
 
 
 def _costs(bill: Bill) -> tuple[int, ...]:

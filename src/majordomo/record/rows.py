@@ -92,6 +92,7 @@ class Finished(NamedTuple):
 
     opening: Opening
     close: Close
+    journal_id: bytes | None = None  # whose front desk served it; None: it was served elsewhere
 
 
 class Billed(msgspec.Struct, omit_defaults=True):
@@ -139,7 +140,7 @@ def lost(opening: Opening) -> Finished:
     )
 
 
-def normalised(opening: Opening, close: Close) -> Finished:
+def normalised(opening: Opening, close: Close, journal_id: bytes | None = None) -> Finished:
     """The same, with names and numbers that fit their columns; what rows and rollups are both made from."""
     provider = safe(opening.provider, NAME_LIMIT)
     if provider is not opening.provider:
@@ -172,7 +173,7 @@ def normalised(opening: Opening, close: Close) -> Finished:
         and -INT4_MAX <= (close.time_to_first_byte_ms or 0) <= INT4_MAX
     ):
         _clamp(close)
-    return Finished(opening, close)
+    return Finished(opening, close, journal_id)
 
 
 def _clamp(close: Close) -> None:
@@ -224,7 +225,7 @@ _LINE = "\t".join(["%s"] * len(COLUMNS))
 
 def line(finished: Finished, active: frozenset[str]) -> str:
     """The line of COPY, without its newline; ``active``: the metadata keys that are copied to ``indexed_metadata``."""
-    opening, close = finished
+    opening, close, _ = finished
     bill = close.bill
     metadata = opening.metadata
     raw = json_cell(_to_json(metadata).decode()) if metadata else "{}"

@@ -16,6 +16,7 @@ from majordomo.record.dead_letter import DeadLetters
 from majordomo.record.registry import MetadataKey, Observed, Registry
 from majordomo.record.rollup import ModelCell, Rollup, amounts
 from majordomo.record.rows import COLUMNS, Finished, line
+from majordomo.record.tally import Tally
 from majordomo.record.totals import Totals
 
 log = logger("writer")
@@ -48,8 +49,11 @@ class Stored:
 class Store:
     """Puts rows into PostgreSQL, inside the caller's transaction."""
 
-    def __init__(self, registry: Registry, dead_letters: DeadLetters, clock: WallClock) -> None:
+    def __init__(
+        self, registry: Registry, dead_letters: DeadLetters, clock: WallClock, tally: Tally | None = None
+    ) -> None:
         self._registry = registry
+        self._tally = tally
         self._dead_letters = dead_letters
         self._clock = clock
 
@@ -95,7 +99,7 @@ class Store:
         registry = self._registry
 
         def count(row: Finished) -> None:
-            opening, close = row
+            opening, close, _ = row
             endings[opening.provider, close.outcome.value, close.status_code] += 1
             rollup.add(row, registry.rolled_up(opening.api_key_id), amounts(row))
             if opening.metadata:
@@ -120,6 +124,8 @@ class Store:
         await rollup.write(connection)
         await registry.write(connection, seen)
         await totals.write(connection)
+        if self._tally is not None:
+            await self._tally.add(connection, rows)
         return _Written(rollup, endings, ignored_sessions)
 
 

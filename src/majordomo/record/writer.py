@@ -24,6 +24,7 @@ from majordomo.record.segments import journal_folders
 from majordomo.record.stats import WriterStats
 from majordomo.record.store import Store, Stored
 from majordomo.record.tail import Damage
+from majordomo.record.tally import Tally
 
 log = logger("writer")
 
@@ -63,6 +64,7 @@ class Writer:
         *,
         clock: WallClock = wall_us,
         poll_seconds: float = POLL_SECONDS,
+        tally: Tally | None = None,
     ) -> None:
         self.stats = WriterStats()
         self._dsn = dsn
@@ -71,7 +73,8 @@ class Writer:
         self._poll_seconds = poll_seconds
         self._dead_letters = DeadLetters(dead_letter_dir)
         self._registry = Registry()
-        self._store = Store(self._registry, self._dead_letters, clock)
+        self._tally = tally
+        self._store = Store(self._registry, self._dead_letters, clock, tally)
         self._connection: Connection | None = None
         self._drains: dict[UUID, Drain] = {}
         self._prepared: Batch | None = None  # read while the one before it was stored
@@ -182,6 +185,10 @@ class Writer:
                 await self._store.put(connection, batch.rows, stored)
             for frame in batch.unreadable:
                 self._dead_letters.put(now_us=self._clock(), reason=frame.reason, close=frame.close, frame=frame.frame)
+            if self._tally is not None:
+                for drain, mark in batch.marks.items():
+                    if mark.ending:
+                        await self._tally.ended(connection, drain.journal_id)
         stored.refused += len(batch.unreadable)
         self.stats.add(stored)
 

@@ -1,0 +1,1 @@
+"""Statements, one file each; read by ``budget.statements``."""
