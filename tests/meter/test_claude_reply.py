@@ -156,7 +156,7 @@ def test_a_reply_cut_anywhere_tells_what_came():
     ],
 )
 def test_what_is_booked_for_a_stream_that_broke_off(cost, seen, complete):
-    """As the CLI did in each of these cases: nothing before ``message_delta``, but for what it keeps, and an overload."""
+    """As the CLI did in each case: nothing before ``message_delta``, but for what it keeps, and an overload."""
     assert details(events(*seen, named=True), complete=complete)[0].usage_cost == cost
 
 
