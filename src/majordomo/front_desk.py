@@ -18,6 +18,7 @@ import uvloop
 from majordomo import logs
 from majordomo.admit.key_feed import KeyFeed
 from majordomo.admit.keys import KeyRing
+from majordomo.admit.sessions import SessionOwners
 from majordomo.budget.estimate import Estimator
 from majordomo.budget.gate import Gate, OwnTreasury
 from majordomo.clock import wall_us
@@ -56,6 +57,7 @@ class Status(msgspec.Struct, kw_only=True):
     detached: int
     keys: int
     keys_fresh: bool
+    claude_sessions: int  # whose owners are known
     closes_owed: int
     upstream_opened: int
     upstream_reused: int
@@ -72,7 +74,9 @@ class FrontDesk:
         self._settings = DeskSettings.read(launch.settings)
         self._places = Places(Path(launch.settings["data_dir"]))
         self._ring = KeyRing()
-        self._feed = KeyFeed(self._ring, launch.database_url, self._places.run_dir / "keys.copy")
+        self._sessions = SessionOwners()
+        keys_copy = self._places.run_dir / "keys.copy"
+        self._feed = KeyFeed(self._ring, launch.database_url, keys_copy, self._sessions)
         self._pricer = Pricer.load(self._places.prices_dir, self._settings.price_overlay)
         self._journal = Journal.create(
             self._places.journal_dir,
@@ -97,6 +101,7 @@ class FrontDesk:
             planner=gateway_planner(settings, self._places.back_office_socket),
             ring=self._ring,
             lookup=self._feed.lookup,
+            sessions=self._sessions,
             books=Books(self._journal, self._pricer, settings.max_reading_bytes),
             pool=pool,
             gate=Gate(Estimator(self._pricer), OwnTreasury()),
@@ -154,6 +159,7 @@ class FrontDesk:
                 detached=len(desk.detached),
                 keys=len(self._ring),
                 keys_fresh=self._ring.fresh,
+                claude_sessions=len(self._sessions),
                 closes_owed=self._journal.owed,
                 upstream_opened=desk.pool.opened,
                 upstream_reused=desk.pool.reused,

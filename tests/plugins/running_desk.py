@@ -14,6 +14,7 @@ import uvloop
 from wire import PATIENCE, Peer, Providers
 
 from majordomo.admit.keys import Key, KeyRing
+from majordomo.admit.sessions import SessionOwners
 from majordomo.budget.estimate import Estimator
 from majordomo.budget.gate import Gate, OwnTreasury
 from majordomo.clock import steady, wall_us
@@ -65,6 +66,7 @@ class RunningDesk:
         self.ring.replace_all({sha256(secret.encode()).hexdigest(): key for secret, key in _KEYS.items()})
         self.ring.fresh = True
         self.lookups: list[str] = []
+        self.sessions = SessionOwners()
         self.journal = Journal.create(folder / "journal", segment_bytes=1 << 20, now_us=wall_us())
         self._pricer = pricer
         self.gate = Gate(Estimator(pricer), OwnTreasury())
@@ -98,6 +100,7 @@ class RunningDesk:
             planner=gateway_planner(settings, self.back_office_socket),
             ring=self.ring,
             lookup=self.lookup,
+            sessions=self.sessions,
             books=Books(self.journal, self._pricer, settings.max_reading_bytes),
             pool=self.pool,
             gate=self.gate,

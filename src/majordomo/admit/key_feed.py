@@ -15,10 +15,14 @@ import asyncpg
 import msgspec
 
 from majordomo.admit.keys import Key, KeyRing
+from majordomo.admit.session_feed import SessionFeed
+from majordomo.admit.sessions import SessionOwners
 from majordomo.clock import steady
 from majordomo.logs import logger
 
 CHANNEL = "majordomo_keys"
+
+_SESSIONS_WANTED = "sessions"  # among the ids of keys that changed: there are sessions to be looked up
 
 _ALL = "SELECT id, org_id, key_hash, is_active, on_hangup FROM api_keys"
 _BY_ID = f"{_ALL} WHERE id = $1"
@@ -42,10 +46,15 @@ class _SavedKey(msgspec.Struct, array_like=True):
 
 
 class KeyFeed:
-    """Follows the table from its own task; ``lookup`` asks about one key the ring does not hold."""
+    """Follows the table from its own task; ``lookup`` asks about one key the ring does not hold.
 
-    def __init__(self, ring: KeyRing, dsn: str, copy: Path) -> None:
+    ``sessions``, on the same connection, learn whose Claude Code sessions are.
+    """
+
+    def __init__(self, ring: KeyRing, dsn: str, copy: Path, sessions: SessionOwners | None = None) -> None:
         self._ring = ring
+        self._sessions = SessionFeed(sessions if sessions is not None else SessionOwners())
+        self._sessions.owners.answered_by(lambda: self._changed.put_nowait(_SESSIONS_WANTED))
         self._dsn = dsn
         self._copy = copy
         self._connection: asyncpg.Connection[Any] | None = None
@@ -114,6 +123,9 @@ class KeyFeed:
             self._ring.fresh = True
             _log.info("following the key store", keys=len(rows))
             self._save()
+            async with self._busy:
+                await self._sessions.follow(connection)
+                await self._sessions.look_up(connection)  # what was wanted while the database was away
             while True:
                 await self._take_one_change(connection)
         finally:
@@ -131,6 +143,10 @@ class KeyFeed:
         if key_id is None:
             async with self._busy:
                 await connection.execute("SELECT 1")
+            return
+        if key_id == _SESSIONS_WANTED:
+            async with self._busy:
+                await self._sessions.look_up(connection)
             return
         try:
             wanted = UUID(key_id)

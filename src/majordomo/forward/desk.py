@@ -10,6 +10,7 @@ import msgspec
 from majordomo import __version__
 from majordomo.admit.keys import Key, KeyRing
 from majordomo.admit.metadata import MetadataLimits
+from majordomo.admit.sessions import SessionOwners
 from majordomo.apis import Family
 from majordomo.budget.estimate import Estimator
 from majordomo.budget.gate import Gate, OwnTreasury
@@ -100,12 +101,14 @@ class Desk:
         lookup: Callable[[str], Awaitable[Key | None]],
         books: Books,
         pool: Pool,
+        sessions: SessionOwners | None = None,
         gate: Gate | None = None,
         road: Road | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.ring = ring
         self.lookup = lookup
+        self.sessions = sessions if sessions is not None else SessionOwners()
         self.books = books
         self.pool = pool
         self.road = road if road is not None else Road()

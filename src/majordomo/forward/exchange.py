@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from majordomo.admit import refusal as why
 from majordomo.admit.keys import Key
 from majordomo.admit.refusal import Refusal
+from majordomo.admit.sessions import FOREIGN_SESSION
 from majordomo.budget.gate import Pass, Waiting, must_be_recorded
 from majordomo.budget.matching import Governed
 from majordomo.forward.account import Account
 from majordomo.forward.connect import ConnectFailedError
 from majordomo.forward.error_shapes import as_api_says_it, error_body, own_error_body
 from majordomo.forward.include_usage import UsageWithheld, ask_for_usage
-from majordomo.forward.plan import Plan
+from majordomo.forward.plan import Plan, joined
 from majordomo.forward.providers import Provider
 from majordomo.forward.reply_head import ReplyHead, read_reply_head, request_id_of
 from majordomo.forward.request import Request
@@ -197,6 +198,8 @@ class Exchange:
     def _forward(self) -> None:
         request, account = self.request, self.account
         self._forwarding = True
+        if self._plan.session is not None and not self._plan.recorded_there:
+            self._desk.sessions.meet(self._plan.session)
         if self._plan.expects_continue:
             self._invite_body()
         if account is not None:
@@ -519,14 +522,22 @@ class Exchange:
             lines.append(b"X-Majordomo-Request-Id: " + self.account.id_text.encode())
         if self.account is not None and self.account.passed is not None:
             lines += self.account.passed.reply_lines()
-        if self._plan.metadata.warning is not None and not self._plan.recorded_there:
-            lines.append(b"X-Majordomo-Warning: " + self._plan.metadata.warning.encode("ascii", "replace"))
+        warning = self._warning()
+        if warning is not None and not self._plan.recorded_there:
+            lines.append(b"X-Majordomo-Warning: " + warning.encode("ascii", "replace"))
         if not request.complete or self._desk.stopping:
             request.keep_alive = False
         if not request.keep_alive:
             lines.append(b"Connection: close")
         lines.append(b"\r\n")
         return b"\r\n".join(lines)
+
+    def _warning(self) -> str | None:
+        """What was left out of the books, as far as it is known by now."""
+        plan, key = self._plan, self._key
+        if plan.session is None or key is None or not self._desk.sessions.is_foreign(plan.session, key.id):
+            return plan.warning
+        return joined(plan.warning, FOREIGN_SESSION)
 
     # -- when things go wrong -------------------------------------------------------------------------------------
 
@@ -627,7 +638,7 @@ class Exchange:
         body = own_error_body(refusal) if plan.own_page else error_body(plan.family, refusal, request_id)
         if close:
             self.request.keep_alive = False
-        caller.answer(self.request, refusal, body, request_id=request_id, warning=plan.metadata.warning)
+        caller.answer(self.request, refusal, body, request_id=request_id, warning=self._warning())
         caller.exchange_done(self.request)
 
     def refuse_malformed(self, refusal: Refusal) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 from majordomo.admit.keys import KEY_MAX_BYTES, DigestCache, Key
 from majordomo.admit.metadata import Metadata, MetadataLimits, collect, text
 from majordomo.admit.refusal import KEY_MISSING, KEY_UNKNOWN, Refusal
+from majordomo.admit.sessions import BAD_SESSION
 from majordomo.apis import Api, Family
 from majordomo.budget.gate import FREE
 from majordomo.budget.matching import BudgetIndex, Governed, head_of
@@ -18,6 +19,7 @@ from majordomo.forward.include_usage import may_inject
 from majordomo.forward.providers import Provider
 from majordomo.forward.request_head import RequestHead
 from majordomo.forward.routes import Route, Routes, family_of
+from majordomo.ids import read_uuid
 from majordomo.meter.claude_request import ClaudeHead, claude_head
 from majordomo.record.frames import Opening
 from majordomo.record.framing import OpeningMould
@@ -92,6 +94,8 @@ class Plan:
         "provider",
         "recorded_there",
         "refusal",
+        "session",
+        "warning",
     )
 
     def __init__(
@@ -117,6 +121,7 @@ class Plan:
         self.metadata = metadata
         self.labels = self._labels(digests)
         self.claude = self._claude_head()  # None: no details of it are wanted
+        self.session, self.warning = self._session()
         self._before, self._after = self._split_lines()
         self._moulded_for: Key | None = None
         self._mould: OpeningMould
@@ -150,6 +155,18 @@ class Plan:
             told(b"span-path"),
             told(b"span-name"),
         )
+
+    def _session(self) -> tuple[bytes | None, str | None]:
+        """The session that is named, 16 bytes, and what the caller is to be warned of whatever the session."""
+        named = self.labels.claude_session
+        if named is None or self.own_page:
+            return None, self.metadata.warning
+        session = read_uuid(named)
+        if session is not None:
+            return session.bytes, self.metadata.warning
+        ours = self.head.own.get(b"claudecode-session-id")
+        header = "X-Majordomo-ClaudeCode-Session-Id" if ours else "X-Claude-Code-Session-Id"
+        return None, joined(self.metadata.warning, BAD_SESSION.format(header=header))
 
     def _claude_head(self) -> ClaudeHead | None:
         labels = self.labels
@@ -341,6 +358,11 @@ class PlanMemo:
         if len(self._plans) >= self._KEPT:
             self._plans.clear()
         self._plans[cut[0]] = plan
+
+
+def joined(first: str | None, second: str) -> str:
+    """Two warnings as one line."""
+    return second if first is None else f"{first}; {second}"
 
 
 def is_own_page(path: bytes) -> bool:
