@@ -1,5 +1,6 @@
 """``majordomo-companion setup``: real files in a home of their own."""
 
+import io
 import json
 import os
 import stat
@@ -7,11 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from majordomo.companion import custom_headers, settings_entry
 from majordomo.companion.claude_files import ClaudeFileError
-from majordomo.companion.commands.setup import app
+from majordomo.companion.commands.setup import run
 from majordomo.companion.settings_file import SettingsFile
 
 KEY = "mdm_sk_" + "k" * 39 + "EnDe"
@@ -30,14 +30,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def setup(home: Path) -> Setup:
+def setup(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Setup:
     """``setup("--yes", typed=...)`` gives exit code and all that was printed."""
 
     def call(*arguments: str, typed: str = "") -> tuple[int, str]:
-        ran = CliRunner().invoke(app, list(arguments), input=typed)
-        if isinstance(ran.exception, Exception):
-            raise ran.exception
-        return ran.exit_code, ran.output
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        capsys.readouterr()
+        code = run(list(arguments))
+        return code, "".join(capsys.readouterr())
 
     return call
 

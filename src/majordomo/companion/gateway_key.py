@@ -46,7 +46,7 @@ def given_or_asked(flag: str | None) -> str:
     if not flag and (found := os.environ.get(VARIABLE)):
         return checked(found)
     if not flag and sys.stdin.isatty():
-        import typer
+        import getpass
 
-        return checked(typer.prompt("Majordomo key (mdm_sk_…, not shown)", hide_input=True, err=True))
+        return checked(getpass.getpass("Majordomo key (mdm_sk_..., not shown): "))
     return checked(sys.stdin.readline(MAX_CHARACTERS + 2))

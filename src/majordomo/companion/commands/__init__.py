@@ -1,1 +1,1 @@
-"""The commands of ``majordomo-companion``: one file per command."""
+"""The commands of ``majordomo-companion``: one file for each, with its ``parser()`` and its ``run(arguments)``."""

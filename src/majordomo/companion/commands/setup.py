@@ -1,112 +1,105 @@
 """``majordomo-companion setup``: the simple way, without a companion, for every Claude Code of this user."""
 
+import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
-
-if TYPE_CHECKING:
-    from majordomo.companion.settings_file import SettingsFile
-
-app = typer.Typer()
-
-_COLOURS = {"+": "green", "-": "red"}
+from majordomo.companion import claude_files, gateway_key, gateway_url, settings_entry
+from majordomo.companion.custom_headers import Header, metadata_header
+from majordomo.companion.settings_file import SettingsFile
 
 
-@app.command()
-def setup(
-    gateway: Annotated[
-        str | None, typer.Option(help="Gateway URL.", show_default="the one set, else http://localhost:7680")
-    ] = None,
-    api_key: Annotated[
-        str | None,
-        typer.Option(
-            "--api-key",
-            help="Majordomo key, or - for standard input; else asked for. [env: MAJORDOMO_API_KEY]",
-            show_default=False,
-        ),
-    ] = None,
-    metadata: Annotated[
-        list[str] | None, typer.Option("--metadata", help="KEY=VALUE to send with every request; repeatable.")
-    ] = None,
-    settings: Annotated[
-        Path | None,
-        typer.Option(help="Settings file of Claude Code.", show_default="~/.claude/settings.json"),
-    ] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Take the entry out again.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-) -> None:
-    """Write the gateway into Claude Code's settings, so that every session goes through it without a companion.
+def parser() -> argparse.ArgumentParser:
+    """The command line of ``setup``."""
+    made = argparse.ArgumentParser(
+        prog="majordomo-companion setup",
+        description="Write the gateway into Claude Code's settings, so that every session goes through it without a "
+        "companion. Shows what will change, asks, keeps a backup, and leaves everything else in the file as it is.",
+        allow_abbrev=False,
+    )
+    add = made.add_argument
+    add("--gateway", metavar="URL", help=f"gateway URL (default: the one that is set, else {gateway_url.DEFAULT})")
+    add(
+        "--api-key",
+        metavar="KEY",
+        help=f"Majordomo key, or - for a line from standard input; else {gateway_key.VARIABLE}, the one that is set, "
+        "or a prompt",
+    )
+    add(
+        "--metadata",
+        metavar="KEY=VALUE",
+        action="append",
+        type=_metadata,
+        default=[],
+        help="metadata to send with every request; repeatable",
+    )
+    add("--settings", metavar="PATH", type=Path, help="settings file (default: ~/.claude/settings.json)")
+    add("--remove", action="store_true", help="take the entry out again")
+    add("--yes", "-y", action="store_true", help="do not ask")
+    return made
 
-    Shows what will change, asks, keeps a backup, and leaves everything else in the file as it is.
+
+def _metadata(pair: str) -> Header:
+    try:
+        return metadata_header(pair)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from None
+
+
+def run(arguments: list[str]) -> int:
+    """Change the settings; the exit code.
+
+    Raises:
+        ClaudeFileError, GatewayUrlError, GatewayKeyError: nothing was changed.
     """
-    from majordomo.companion import claude_files, settings_entry
-    from majordomo.companion.settings_file import SettingsFile
-
-    path = settings.expanduser() if settings else claude_files.user_settings(os.environ, Path.home())
+    told = parser().parse_args(arguments)
+    path = told.settings.expanduser() if told.settings else claude_files.user_settings(os.environ, Path.home())
     file = SettingsFile(path)
-    if remove:
-        after = settings_entry.without_entry(file.env)
-    else:
-        after = _with_gateway(file.env, gateway, api_key, metadata or [])
+    after = settings_entry.without_entry(file.env) if told.remove else _with_gateway(file.env, told)
     if after == file.env:
-        typer.echo(f"{path}: nothing to {'remove' if remove else 'change'}.")
-        return
+        sys.stdout.write(f"{path}: nothing to {'remove' if told.remove else 'change'}.\n")
+        return 0
     _show(path, file.env, after)
-    for line in _cautions(file, after, remove):
-        typer.secho(f"! {line}", fg="yellow", err=True)
-    if not yes:
-        _ask()
+    sys.stdout.flush()
+    for line in [] if told.remove else _cautions(file, after):
+        sys.stderr.write(f"! {line}\n")
+    if not told.yes and not _agreed():
+        return 1
     backup = file.replace(after)
-    if backup:
-        typer.echo(f"Written; the old file{', with the key,' if remove else ''} is {backup}.")
-    else:
-        typer.echo("Written.")
-    if not remove:
-        typer.echo("Sessions started from now on go through the gateway; `majordomo-companion doctor` checks the way.")
+    kept = f"; the old file{', with the key,' if told.remove else ''} is {backup}" if backup else ""
+    sys.stdout.write(f"Written{kept}.\n")
+    if not told.remove:
+        sys.stdout.write(
+            "Sessions started from now on go through the gateway; `majordomo-companion doctor` checks the way.\n"
+        )
+    return 0
 
 
-def _with_gateway(env: dict[str, Any], gateway: str | None, api_key: str | None, metadata: list[str]) -> dict[str, Any]:
-    from majordomo.companion import gateway_key, gateway_url, settings_entry
-    from majordomo.companion.custom_headers import metadata_header
-
+def _with_gateway(env: dict[str, Any], told: argparse.Namespace) -> dict[str, Any]:
+    gateway, key = told.gateway, told.api_key
     if settings_entry.holds_entry(env):  # what is not given anew stays
         gateway = gateway or env.get(settings_entry.BASE_URL)
-        api_key = api_key or os.environ.get(gateway_key.VARIABLE) or settings_entry.key_in(env)
-    try:
-        headers = [metadata_header(pair) for pair in metadata]
-    except ValueError as wrong:
-        raise typer.BadParameter(str(wrong), param_hint="--metadata") from None
+        key = key or os.environ.get(gateway_key.VARIABLE) or settings_entry.key_in(env)
     address = gateway_url.checked(gateway or gateway_url.DEFAULT)
-    key = gateway_key.given_or_asked(api_key)
-    return settings_entry.with_entry(env, address, settings_entry.headers_for(key, headers))
+    headers = settings_entry.headers_for(gateway_key.given_or_asked(key), told.metadata)
+    return settings_entry.with_entry(env, address, headers)
 
 
 def _show(path: Path, before: dict[str, Any], after: dict[str, Any]) -> None:
-    from majordomo.companion.settings_entry import diff
-
-    typer.echo(f"{path}:")
-    lines = diff(before, after)
-    for line in lines or ["  (only a value that is not shown changes)"]:
-        typer.secho(
-            "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line), fg=_COLOURS.get(line[0])
-        )
+    lines = settings_entry.diff(before, after) or ["  (only a value that is not shown changes)"]
+    harmless = ("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line) for line in lines)
+    sys.stdout.write(f"{path}:\n" + "\n".join(harmless) + "\n")
 
 
-def _cautions(file: "SettingsFile", after: dict[str, Any], remove: bool) -> list[str]:
+def _cautions(file: SettingsFile, after: dict[str, Any]) -> list[str]:
     """What somebody should know before saying yes."""
-    from majordomo.companion import settings_entry
-    from majordomo.companion.gateway_url import in_the_clear
-
     found: list[str] = []
-    old = file.env.get(settings_entry.BASE_URL)
-    if remove:
-        return found
-    if old and old != after[settings_entry.BASE_URL]:
+    old, new = file.env.get(settings_entry.BASE_URL), after[settings_entry.BASE_URL]
+    if old and old != new:
         found.append(f"requests went to another {settings_entry.BASE_URL} so far; the gateway takes its place")
-    if in_the_clear(after[settings_entry.BASE_URL]):
+    if gateway_url.in_the_clear(new):
         found.append("over http:// the key, and all that you send, can be read on the way; use https://")
     if file.readable_by_others():
         found.append(f"other users of this machine can read the file, and with it the key: chmod 600 {file.target}")
@@ -115,10 +108,9 @@ def _cautions(file: "SettingsFile", after: dict[str, Any], remove: bool) -> list
     return found
 
 
-def _ask() -> None:
-    if not sys.stdin.isatty():
-        typer.echo("Nothing was changed: say --yes where nobody can be asked.", err=True)
-        raise typer.Exit(1)
-    if not typer.confirm("Write this?", default=False):
-        typer.echo("Nothing was changed.", err=True)
-        raise typer.Exit(1)
+def _agreed() -> bool:
+    if sys.stdin.isatty() and input("Write this? [y/N] ").strip().lower() in ("y", "yes"):
+        return True
+    why = "" if sys.stdin.isatty() else ": say --yes where nobody can be asked"
+    sys.stderr.write(f"Nothing was changed{why}.\n")
+    return False
