@@ -160,6 +160,8 @@ def test_a_sub_agent_is_in_the_mode_of_its_session():
     assert asked(body(user(reminder(EXITED))), agent, modes).planning is True
     search = body(user("Perform a web search for the query: x"), tool_choice={"type": "tool", "name": "web_search"})
     assert asked(search, modes=modes).planning is True
+    check = body(user("<transcript>"), system="You are a security monitor for autonomous AI coding agents.")
+    assert asked(check, modes=modes).planning is True
     assert read_claude_request(json.dumps(body(user("hi"))).encode(), agent, modes, b"another key")[1].planning is None
     assert asked(body(user("hi")), head(agent="a1", session="another session"), modes).planning is None
     asked(body(user("hi"), notice(EXITED)), modes=modes)

@@ -12,6 +12,7 @@ MAIN = "main"
 SUBAGENT = "subagent"
 WEB_SEARCH = "web_search"
 WEB_FETCH = "web_fetch"
+AUTO_MODE = "auto_mode"
 BACKGROUND = "background"
 SIDE_QUERY = "side_query"
 

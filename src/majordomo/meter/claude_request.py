@@ -13,7 +13,7 @@ import msgspec
 
 from majordomo.meter import claude_release as cli
 from majordomo.meter.claude_body import ClaudeBody, texts
-from majordomo.meter.claude_class import MAIN, SUBAGENT, WEB_FETCH, WEB_SEARCH, query_class
+from majordomo.meter.claude_class import AUTO_MODE, MAIN, SUBAGENT, WEB_FETCH, WEB_SEARCH, query_class
 from majordomo.meter.claude_plan_mode import SessionModes, plan_mode
 from majordomo.meter.counts import note
 from majordomo.meter.decoding import decode
@@ -24,7 +24,7 @@ from majordomo.meter.text import name
 _BODY = msgspec.json.Decoder(ClaudeBody)
 
 #: Work that a turn does in its session's mode, in a conversation of its own.
-_IN_THE_SESSIONS_MODE = frozenset({SUBAGENT, WEB_SEARCH, WEB_FETCH})
+_IN_THE_SESSIONS_MODE = frozenset({SUBAGENT, WEB_SEARCH, WEB_FETCH, AUTO_MODE})
 
 
 class ClaudeHead(NamedTuple):
