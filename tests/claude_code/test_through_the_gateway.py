@@ -15,19 +15,19 @@ ClaudeAt = Callable[..., ClaudeCode]
 
 
 def test_every_turn_of_a_task_is_one_exact_row(
-    claude_gateway: Gateway, claude_at: ClaudeAt, provider: ScriptedProvider
+    claude_gateway: Gateway, claude_at: ClaudeAt, claude_provider: ScriptedProvider
 ) -> None:
     tag = claude_gateway.tag()
     claude = claude_at(claude_gateway.base_url)
     claude.send_headers(claude_gateway.headers(tag, Client="claude-code"))
-    provider.queue(
+    claude_provider.queue(
         Script(tools=(ToolCall("Bash", {"command": "echo done"}),), usage=usage(2_000, 31, short=4_000)),
         Script(text="It is done.", usage=usage(12, 7, read=4_000, short=300)),
     )
     result = claude.ask("Do it.", "--model", "claude-opus-4-8")
     rows = claude_gateway.rows(tag, 2)
     assert result.text == "It is done."
-    assert [one.kind for one in provider.messages()] == ["main", "main"]
+    assert [one.kind for one in claude_provider.messages()] == ["main", "main"]
     assert [row["model"] for row in rows] == ["claude-opus-4-8", "claude-opus-4-8"]
     assert [row["total_cost"] for row in rows] == [Decimal("0.035775"), Decimal("0.00411")]
 

@@ -48,7 +48,7 @@ def session_provider(loopback: Loopback) -> Iterator[ScriptedProvider]:
 
 
 @pytest.fixture
-def provider(session_provider: ScriptedProvider, offline: None) -> Iterator[ScriptedProvider]:
+def claude_provider(session_provider: ScriptedProvider, offline: None) -> Iterator[ScriptedProvider]:
     """The provider behind Claude Code, with an empty ledger; its play must not have failed."""
     session_provider.forget()
     yield session_provider
@@ -67,7 +67,7 @@ def session_gateway(
 
 
 @pytest.fixture
-def claude_gateway(session_gateway: Gateway, provider: ScriptedProvider) -> Gateway:
+def claude_gateway(session_gateway: Gateway, claude_provider: ScriptedProvider) -> Gateway:
     """A gateway in front of the provider behind Claude Code, inside the network."""
     return session_gateway
 

@@ -9,8 +9,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+import msgspec
 import uvloop
 
 from majordomo.demo.connection import Connection
@@ -24,7 +26,7 @@ from majordomo.demo.visits import Visit
 _PATIENCE = 10.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Served:
     """One request that reached the provider, and the answer it was given."""
 
@@ -53,10 +55,41 @@ class Served:
         """The id of the sub-agent that asked, or an empty string."""
         return self.ask.header("x-claude-code-agent-id")
 
+    @cached_property
+    def events(self) -> list[dict[str, Any]]:
+        """What went out: the events of a stream as far as they were whole, or the one JSON value of an answer."""
+        script = self.script
+        plain = msgspec.structs.replace(script, encoding=None)
+        reply = render(msgspec.structs.replace(self.ask, script=plain))
+        sent = b"".join(reply.pieces if script.break_after is None else reply.pieces[: max(0, script.break_after)])
+        if not reply.streamed:
+            return [msgspec.json.decode(sent)] if sent == b"".join(reply.pieces) else []
+        whole = sent.split(b"\n\n")[:-1]
+        return [msgspec.json.decode(event.partition(b"data: ")[2]) for event in whole]
+
+    @property
+    def blocks(self) -> list[dict[str, Any]]:
+        """The blocks of the answer that went out, or at least began to."""
+        if len(self.events) == 1 and "content" in self.events[0]:
+            return list(self.events[0]["content"])
+        return [event["content_block"] for event in self.events if event["type"] == "content_block_start"]
+
     @property
     def tools(self) -> list[str]:
-        """The names of the tools that the answer calls, in order."""
-        return [tool.name for tool in self.script.tools]
+        """The names of the tools that the answer calls, in order; the provider's own (web search) among them."""
+        return [block["name"] for block in self.blocks if block["type"] in ("tool_use", "server_tool_use")]
+
+    @property
+    def thinks(self) -> bool:
+        """Whether a block of thinking came back."""
+        return any(block["type"] in ("thinking", "redacted_thinking") for block in self.blocks)
+
+    @property
+    def billed_input(self) -> int | None:
+        """The input tokens that the provider told, or None where it told no usage."""
+        first = self.events[0] if self.events else {}
+        told = first.get("message", first).get("usage") or {}
+        return told.get("input_tokens")
 
     def __repr__(self) -> str:
         return f"<{self.number} {self.kind} {self.ask.method} {self.ask.path} {len(self.body)} bytes>"
@@ -136,7 +169,9 @@ class ScriptedProvider(Stage):
             script = Script(status=500, error_message=f"the test's own play failed: {wrong!r}")
         self.visits.clear()
         self.served.append(Served(len(self.served), kind, ask, script, visit.headers, dict(self.truth)))
-        told = Ask(ask.method, path, query, headers, visit.body, ask.json, script)
+        # Ids in the reply depend on this body: by the count of messages, the same play gives the same ids.
+        counted = b"%d" % len(self.messages())
+        told = Ask(ask.method, path, query, headers, counted, ask.json, script)
         wire = wire_of(render(told), script, head_only=visit.method == "HEAD", id_line=told.id("req_"))
         return wire, wire.head + b"".join(wire.pieces)
 
