@@ -4,16 +4,15 @@ import json
 from typing import Any
 
 import pytest
+from budget_terms import budget, dollars, limit, requests
 from running_desk import RunningDesk, ask, ok
 from wire import Message, Peer, Providers, eventually
 
-from majordomo.budget.matching import BudgetIndex
-from majordomo.budget.model import Budget, Scope, Unit
+from majordomo.budget.model import Unit
 from majordomo.budget.purse import Purse
-from majordomo.budget.windows import Kind, Window
+from majordomo.budget.windows import Kind
 from majordomo.price.bill import FEMTO_PER_USD
 from majordomo.record.frames import Outcome
-from majordomo.record.rows import NIL_ORG
 
 MESSAGES, CHAT, GENERATE = "/v1/messages", "/v1/chat/completions", "/v1beta/models/gemini-2.5-flash:generateContent"
 BODIES = {
@@ -28,31 +27,11 @@ REPLY = ok(
 COST = (20 * 3 + 10 * 15) * FEMTO_PER_USD // 1_000_000
 
 
-def limit(desk: RunningDesk, *budgets: Budget) -> None:
-    """Put budgets in force."""
-    desk.call(lambda: setattr(desk.gate, "budgets", BudgetIndex(budgets)))
-
-
-def budget(unit: Unit, most: int, window: Kind = Kind.LIFETIME, **terms: Any) -> Budget:
-    name = terms.setdefault("name", "team")
-    terms.setdefault("scope", Scope())
-    identity = name.encode().ljust(16, b"-")
-    return Budget(id=identity, org_id=NIL_ORG, unit=unit, limit=most, window=Window(kind=window), **terms)
-
-
 def purse(desk: RunningDesk) -> Purse:
     """The only cell."""
     (found,) = desk.call(desk.gate.purses)
     assert isinstance(found, Purse)
     return found
-
-
-def dollars(amount: float, **terms: Any) -> Budget:
-    return budget(Unit.USD, int(amount * FEMTO_PER_USD), **terms)
-
-
-def requests(most: int, **terms: Any) -> Budget:
-    return budget(Unit.REQUESTS, most, **terms)
 
 
 def told(reply: Message, name: str) -> str | None:
@@ -247,3 +226,36 @@ def test_a_raised_budget_lets_the_next_request_through(desk: RunningDesk, caller
     caller.send(ask(MESSAGES, body=BODY))
     providers.serve(REPLY)
     assert caller.reply().status == 200
+
+
+@pytest.mark.parametrize("path", list(BODIES))
+def test_requests_that_come_too_fast_are_told_when_to_try_again(
+    desk: RunningDesk, caller: Peer, providers: Providers, path: str
+) -> None:
+    limit(desk, budget(Unit.REQUESTS, 0, Kind.MINUTE, name="pace"))
+    caller.send(ask(path, body=BODIES[path]))
+    reply = caller.reply()
+    assert reply.status == 429
+    assert 1 <= int(reply.value("Retry-After") or 0) <= 60
+    assert reply.value("X-Should-Retry") is None
+    error = json.loads(reply.body)["error"]
+    assert "'pace' lets 0 requests through a minute" in error["message"]
+    assert error.get("type", error.get("status")) in ("rate_limit_error", "RESOURCE_EXHAUSTED")
+    assert desk.closed_row().error_type == "rate_limited"
+
+
+def test_only_so_many_run_at_one_time(desk: RunningDesk, caller: Peer, providers: Providers) -> None:
+    limit(desk, budget(Unit.CONCURRENT, 1))
+    caller.send(ask(MESSAGES, body=BODY))
+    upstream = providers.accept()
+    upstream.request()
+    second = desk.dial()
+    second.send(ask(MESSAGES, body=BODY))
+    refused = second.reply()
+    assert (refused.status, refused.value("Retry-After")) == (429, "1")
+    upstream.send(REPLY)
+    assert caller.reply().status == 200
+    second.send(ask(MESSAGES, body=BODY))
+    upstream.request()
+    upstream.send(REPLY)
+    assert second.reply().status == 200

@@ -63,12 +63,18 @@ BACK_OFFICE_AWAY = Refusal(
 
 #: Codes of refusals that a budget is the reason of.
 BUDGET_EXCEEDED, BUDGET_UNPRICED, BUDGET_UNBOUNDED = "budget_exceeded", "budget_unpriced", "budget_unbounded"
+RATE_LIMITED = "rate_limited"
 BUDGET_CODES = frozenset({BUDGET_EXCEEDED, BUDGET_UNPRICED, BUDGET_UNBOUNDED})
 
 
 def budget_exceeded(message: str, headers: Mapping[str, str], code: str = BUDGET_EXCEEDED) -> Refusal:
     """A budget has no room. 402 is what makes an agent stop at once; see ``error_shapes.for_family``."""
     return Refusal(402, code, message, {**headers, "X-Should-Retry": "false"})
+
+
+def rate_limited(message: str, headers: Mapping[str, str], wait_seconds: int) -> Refusal:
+    """Too much at once: the same request may leave a little later, and clients that try again by themselves should."""
+    return Refusal(429, RATE_LIMITED, message, {**headers, "Retry-After": str(wait_seconds)})
 
 
 def malformed(why: str) -> Refusal:

@@ -6,8 +6,9 @@ from urllib.parse import quote
 
 from majordomo.admit import refusal as why
 from majordomo.admit.refusal import Refusal
-from majordomo.budget.model import Unit
+from majordomo.budget.model import Budget, Unit
 from majordomo.budget.purse import Purse
+from majordomo.budget.windows import Kind
 from majordomo.price.bill import FEMTO_PER_USD
 
 _MICRO = FEMTO_PER_USD // 1_000_000
@@ -20,6 +21,8 @@ _NAME_SHOWN = 100
 def exceeded(purse: Purse, need: int, now_us: int) -> Refusal:
     """There is no room in this cell for a request that is expected to use ``need``."""
     budget, cell = purse.budget, purse.cell
+    if is_rate(budget):
+        return _too_fast(purse, now_us)
     if purse.ends_us is None:
         resets = "It does not reset by itself."
     else:
@@ -32,6 +35,26 @@ def exceeded(purse: Purse, need: int, now_us: int) -> Refusal:
         f"To go on sooner, ask {budget.contact or 'the owner of this gateway'} to raise it."
     )
     return why.budget_exceeded(message, _headers(purse))
+
+
+def is_rate(budget: Budget) -> bool:
+    """Whether it limits how fast requests come, not how much they use: waiting helps."""
+    return budget.unit is Unit.CONCURRENT or budget.window.kind is Kind.MINUTE
+
+
+def _too_fast(purse: Purse, now_us: int) -> Refusal:
+    budget = purse.budget
+    whose = f" for {purse.cell.value[:_NAME_SHOWN]!r}" if purse.cell.value else ""
+    name = f"The rate limit {budget.name[:_NAME_SHOWN]!r}{whose}"
+    if budget.unit is Unit.CONCURRENT:
+        message = f"{name} lets {purse.limit:,} requests run at one time, and as many do. Try again when one has ended."
+        return why.rate_limited(message, _headers(purse), 1)
+    wait = max(1, -(-((purse.ends_us or now_us) - now_us) // _SECOND_US))
+    message = (
+        f"{name} lets {_amount(purse, purse.limit)} through a minute, and this minute has no room for this request. "
+        f"Try again in {wait} seconds."
+    )
+    return why.rate_limited(message, _headers(purse), wait)
 
 
 def undecided(purse: Purse) -> Refusal:
