@@ -3,6 +3,7 @@
 import inspect
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -126,9 +127,12 @@ def _refusals() -> list[refusal.Refusal]:
     """Every refusal of the module: the constants, and what its functions make of plain arguments."""
     made = [value for value in vars(refusal).values() if isinstance(value, refusal.Refusal)]
     for function in vars(refusal).values():
-        if inspect.isfunction(function) and function.__module__ == refusal.__name__:
+        own = inspect.isfunction(function) and function.__module__ == refusal.__name__
+        if own and not function.__name__.startswith("_"):
             kinds = [one.annotation for one in inspect.signature(function).parameters.values()]
-            made.append(function(*(1 if kind is int else "bytes" for kind in kinds)))
+            made.append(
+                function(*(1 if kind is int else {} if kind == Mapping[str, str] else "bytes" for kind in kinds))
+            )
     return made
 
 

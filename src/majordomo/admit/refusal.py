@@ -61,20 +61,39 @@ BACK_OFFICE_AWAY = Refusal(
 )
 
 
-#: Codes of refusals that a budget is the reason of.
-BUDGET_EXCEEDED, BUDGET_UNPRICED, BUDGET_UNBOUNDED = "budget_exceeded", "budget_unpriced", "budget_unbounded"
-RATE_LIMITED = "rate_limited"
-BUDGET_CODES = frozenset({BUDGET_EXCEEDED, BUDGET_UNPRICED, BUDGET_UNBOUNDED})
+_EXCEEDED, _UNPRICED, _UNBOUNDED = "budget_exceeded", "budget_unpriced", "budget_unbounded"
+#: Codes of refusals for want of money, or the like: to try again is no use.
+BUDGET_CODES = frozenset({_EXCEEDED, _UNPRICED, _UNBOUNDED})
 
 
-def budget_exceeded(message: str, headers: Mapping[str, str], code: str = BUDGET_EXCEEDED) -> Refusal:
-    """A budget has no room. 402 is what makes an agent stop at once; see ``error_shapes.for_family``."""
+def budget_exceeded(message: str, headers: Mapping[str, str]) -> Refusal:
+    """A budget has no room for the request."""
+    return _spent(_EXCEEDED, message, headers)
+
+
+def budget_unpriced(message: str, headers: Mapping[str, str]) -> Refusal:
+    """A budget counts money, and nobody knows what the request will cost."""
+    return _spent(_UNPRICED, message, headers)
+
+
+def budget_unbounded(message: str, headers: Mapping[str, str]) -> Refusal:
+    """A budget is strict, and nobody knows what the request will cost at most."""
+    return _spent(_UNBOUNDED, message, headers)
+
+
+def _spent(code: str, message: str, headers: Mapping[str, str]) -> Refusal:
+    # 402 makes Claude Code stop at once, and is retried by no SDK; see ``error_shapes.as_api_says_it``.
     return Refusal(402, code, message, {**headers, "X-Should-Retry": "false"})
+
+
+def budget_undecided(message: str) -> Refusal:
+    """Nobody can say whether a budget has room, and its owner chose to refuse then."""
+    return Refusal(503, "budget_undecided", message, {"Retry-After": "5"})
 
 
 def rate_limited(message: str, headers: Mapping[str, str], wait_seconds: int) -> Refusal:
     """Too much at once: the same request may leave a little later, and clients that try again by themselves should."""
-    return Refusal(429, RATE_LIMITED, message, {**headers, "Retry-After": str(wait_seconds)})
+    return Refusal(429, "rate_limited", message, {**headers, "Retry-After": str(wait_seconds)})
 
 
 def malformed(why: str) -> Refusal:

@@ -59,36 +59,31 @@ def _too_fast(purse: Purse, now_us: int) -> Refusal:
 
 def undecided(purse: Purse) -> Refusal:
     """Nobody can say whether there is room, and the budget's owner chose to refuse then."""
-    return Refusal(
-        503,
-        "budget_undecided",
+    return why.budget_undecided(
         f"The gateway cannot reach its database to tell what is left of the budget "
         f"{purse.budget.name[:_NAME_SHOWN]!r}, and that budget is set to refuse requests then (fail closed); try again "
         f"in a few seconds.",
-        {"Retry-After": "5"},
     )
 
 
 def unpriced(purse: Purse, model: str | None) -> Refusal:
     """The budget counts money, and nobody knows what this model costs."""
     named = f"the model {model[:_NAME_SHOWN]!r}" if model else "a request that names no model"
-    return why.budget_exceeded(
+    return why.budget_unpriced(
         f"The budget {purse.budget.name[:_NAME_SHOWN]!r} counts money, and no price is known for {named}. Use another "
         f"model, or ask {purse.budget.contact or 'the owner of this gateway'} to add its price or to let the budget "
         f"allow unpriced models.",
         _headers(purse),
-        code=why.BUDGET_UNPRICED,
     )
 
 
 def unbounded(purse: Purse, reason: str) -> Refusal:
     """The budget is strict, and nobody can say what this request costs at most."""
-    return why.budget_exceeded(
+    return why.budget_unbounded(
         f"The budget {purse.budget.name[:_NAME_SHOWN]!r} is strict, so it takes only requests whose highest cost is "
         f"known beforehand, and this one's is not: {reason}. Change the request, or ask "
         f"{purse.budget.contact or 'the owner of this gateway'} to make the budget balanced.",
         _headers(purse),
-        code=why.BUDGET_UNBOUNDED,
     )
 
 
