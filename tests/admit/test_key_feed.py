@@ -298,7 +298,7 @@ def test_a_restart_while_the_database_is_away_serves_from_the_copy_on_disk(
     made: list[Any] = []
 
     async def before(now: Following) -> None:
-        made.append(await now.create("kept", on_hangup="cut"))
+        made.append(await now.create("kept", on_hangup="cut", metadata={"Team": "legal"}))
         revoked = await now.create("revoked")
         await api_keys.revoke(now.database, revoked.key)
         made.append(revoked)
@@ -316,7 +316,7 @@ def test_a_restart_while_the_database_is_away_serves_from_the_copy_on_disk(
             await now.until(lambda: len(now.ring) == 2)
             assert not now.ring.fresh
             kept, revoked = (now.known(one.secret) for one in made)
-            assert kept == Key(made[0].key.id.bytes, kept.org_id if kept else None, True, "cut")
+            assert kept == Key(made[0].key.id.bytes, kept.org_id if kept else None, True, "cut", {"Team": "legal"})
             assert revoked is not None
             assert not revoked.active
             await outage.end()

@@ -39,6 +39,19 @@ def test_json_has_id_name_and_key_first(majordomo: Run) -> None:
     assert "key" not in listed[0]
 
 
+def test_a_keys_own_metadata_is_set_added_to_and_taken_away(majordomo: Run) -> None:
+    """Under canonical names; what makes no metadata is refused with a reason."""
+    made = json.loads(majordomo("keys", "create", "--name", "m", "--metadata", "team=legal", "--json")[1])
+    assert made["metadata"] == {"Team": "legal"}
+    changed = json.loads(majordomo("keys", "update", "m", "--metadata", "USER-id=a=b", "--json")[1])
+    assert changed["metadata"] == {"Team": "legal", "User-Id": "a=b"}
+    changed = json.loads(majordomo("keys", "update", "m", "--metadata", "TEAM=", "--json")[1])
+    assert changed["metadata"] == {"User-Id": "a=b"}
+    assert "User-Id=a=b" in majordomo("keys", "get", "m")[1]
+    for wrong, code in (("Team", 2), ("=x", 2), ("Te am=x", 1), ("Key=x", 1), ("Team=" + "x" * 1001, 1)):
+        assert majordomo("keys", "update", "m", "--metadata", wrong)[0] == code, wrong
+
+
 def test_the_life_of_a_key(majordomo: Run) -> None:
     """Made, changed, rotated under the same id, revoked once; then refused with a clear message."""
     made = json.loads(majordomo("keys", "create", "--name", "one", "--json")[1])

@@ -24,7 +24,7 @@ CHANNEL = "majordomo_keys"
 
 _SESSIONS_WANTED = "sessions"  # among the ids of keys that changed: there are sessions to be looked up
 
-_ALL = "SELECT id, org_id, key_hash, is_active, on_hangup FROM api_keys"
+_ALL = "SELECT id, org_id, key_hash, is_active, on_hangup, metadata FROM api_keys"
 _BY_ID = f"{_ALL} WHERE id = $1"
 _BY_HASH = f"{_ALL} WHERE key_hash = $1"
 
@@ -43,6 +43,7 @@ class _SavedKey(msgspec.Struct, array_like=True):
     org_id: bytes | None
     active: bool
     on_hangup: Literal["drain", "cut"] | None
+    metadata: dict[str, str] = {}
 
 
 class KeyFeed:
@@ -169,7 +170,10 @@ class KeyFeed:
         self._changed.put_nowait("")  # whoever waits for a change looks at once, not at the next probe
 
     def _save(self) -> None:
-        saved = [_SavedKey(h, key.id, key.org_id, key.active, key.on_hangup) for h, key in self._ring.items()]
+        saved = [
+            _SavedKey(h, key.id, key.org_id, key.active, key.on_hangup, dict(key.metadata))
+            for h, key in self._ring.items()
+        ]
         partial = self._copy.with_name(f"{self._copy.name}.{os.getpid()}")
         try:
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -186,7 +190,16 @@ class KeyFeed:
             saved = msgspec.msgpack.decode(self._copy.read_bytes(), type=list[_SavedKey])
         except (OSError, msgspec.DecodeError):
             return
-        self._ring.replace_all({s.key_hash: Key(s.id, s.org_id, s.active, s.on_hangup) for s in saved})
+        self._ring.replace_all({s.key_hash: Key(s.id, s.org_id, s.active, s.on_hangup, s.metadata) for s in saved})
+
+
+def _metadata(told: str) -> dict[str, str]:
+    """The column, of which only what ``majordomo keys`` writes is taken: nothing else may keep a key from working."""
+    try:
+        return msgspec.json.decode(told, type=dict[str, str])
+    except msgspec.MsgspecError:
+        _log.warning("a key's metadata is not an object of texts, and is passed over")
+        return {}
 
 
 def _key(row: Any) -> Key:
@@ -197,4 +210,5 @@ def _key(row: Any) -> Key:
         org_id=org_id.bytes if org_id is not None else None,
         active=row["is_active"],
         on_hangup=on_hangup if on_hangup in ("drain", "cut") else None,
+        metadata=_metadata(row["metadata"]),
     )

@@ -1,6 +1,8 @@
 """Gateway keys, in memory: the gate never waits for a query about a key it knows."""
 
+from collections.abc import Mapping
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 #: Digests kept, so that a caller's next request does not hash again. Past this the store starts over.
@@ -17,6 +19,7 @@ class Key(NamedTuple):
     org_id: bytes | None
     active: bool
     on_hangup: Literal["drain", "cut"] | None = None  # None: as the setting says
+    metadata: Mapping[str, str] = MappingProxyType({})  # its owner's, above whatever the caller says
 
 
 class DigestCache:

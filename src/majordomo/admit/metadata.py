@@ -4,6 +4,7 @@ No caller can switch off the accounting of its own request: what is over a limit
 what PostgreSQL could not hold is made safe.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 #: Header names remembered with their canonical form; past this the store starts over.
@@ -62,6 +63,13 @@ def canonical(name: bytes) -> str:
     return known
 
 
+def metadata_name(given: str) -> str | None:
+    """The stored form of a name that somebody typed; None if no header could have it, or it is the gateway's own."""
+    name = given.strip().encode("ascii", "replace")
+    usable = 0 < len(name) <= 255 and all(chr(c).isalnum() or c in b"!#$%&'*+-.^_`|~" for c in name)
+    return canonical(name) if usable and name.lower() not in OWN_NAMES else None
+
+
 def text(value: bytes) -> str:
     """A header value as text that PostgreSQL can hold: UTF-8, undecodable bytes replaced, no NUL."""
     return value.decode("utf-8", "replace").replace("\0", "\ufffd")
@@ -89,6 +97,12 @@ def collect(headers: list[tuple[bytes, bytes]], limits: MetadataLimits) -> Metad
         if names
     ]
     return Metadata(values, "metadata dropped, " + "; ".join(reasons), len(too_many) + len(too_long))
+
+
+def bound(told: Mapping[str, str], owned: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """What is recorded where the gateway key has metadata of its own: that first; and what the caller said instead."""
+    overridden = {name: value for name, value in told.items() if owned.get(name, value) != value}
+    return {**told, **owned}, overridden
 
 
 def _named(names: list[bytes]) -> str:

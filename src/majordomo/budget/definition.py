@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from majordomo.admit.metadata import canonical
+from majordomo.admit.metadata import metadata_name
 from majordomo.budget.model import UNTOLD, Action, Budget, Each, Fail, Mode, Scope, Unit, from_unit, in_unit
 from majordomo.budget.windows import DAYS, Kind, Window, WindowError, parse_window
 from majordomo.price.bill import FEMTO_PER_USD
@@ -214,7 +214,7 @@ def _scope(draft: Draft, window: Window | None, wrong: list[str]) -> Scope:
         wrong.append(f"session {', '.join(map(repr, bad))}: expected ids of Claude Code sessions, which are UUIDs")
     metadata: dict[str, str] = {}
     for given, value in draft.metadata.items():
-        name = _metadata_name(given)
+        name = metadata_name(given)
         if name is None:
             wrong.append(f"metadata {given!r}: expected the name of a metadata header, such as Team or User-Id")
         elif not _is_text(value):
@@ -238,7 +238,7 @@ def _scope(draft: Draft, window: Window | None, wrong: list[str]) -> Scope:
 def _each(draft: Draft, metadata: dict[str, str], window: Window | None, wrong: list[str]) -> str | None:
     if draft.each is None:
         return None
-    each = draft.each if draft.each in set(Each) else _metadata_name(draft.each)
+    each = draft.each if draft.each in set(Each) else metadata_name(draft.each)
     if each is None:
         wrong.append(f"each {draft.each!r}: expected a metadata key's name, or {', '.join(Each)}")
     elif each in metadata:
@@ -272,12 +272,6 @@ def _unpriced(draft: Draft, unit: Unit | None, wrong: list[str]) -> tuple[str, i
             "million tokens, with at most 9 digits behind the point"
         )
         return word, None
-
-
-def _metadata_name(given: str) -> str | None:
-    name = given.strip()
-    usable = name and name.isascii() and len(name) <= 255 and all(c.isalnum() or c in "!#$%&'*+-.^_`|~" for c in name)
-    return canonical(name.encode()) if usable else None
 
 
 def _is_text(value: str) -> bool:

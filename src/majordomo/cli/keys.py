@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from majordomo.cli.connection import ask
-from majordomo.cli.options import ConfigOption, DataDirOption, JsonOption, read_settings
+from majordomo.cli.options import ConfigOption, DataDirOption, JsonOption, pairs, read_settings
 from majordomo.cli.tables import cell, console, count, moment, print_json, table
 
 if TYPE_CHECKING:
@@ -22,6 +22,15 @@ OnHangupOption = Annotated[
         show_default=False,
     ),
 ]
+MetadataOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metadata",
+        metavar="NAME=VALUE",
+        help="Metadata of every request with this key, above whatever its callers say. Repeatable.",
+        show_default=False,
+    ),
+]
 
 
 @app.command()
@@ -29,6 +38,7 @@ def create(
     name: Annotated[str, typer.Option("--name", help="What it is for, such as a team or an application.")],
     description: Annotated[str | None, typer.Option("--description", help="More about it.", show_default=False)] = None,
     on_hangup: OnHangupOption = None,
+    metadata: MetadataOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
@@ -37,7 +47,8 @@ def create(
     from majordomo.record import api_keys
 
     settings = read_settings(config, data_dir)
-    made = ask(settings, lambda connection: api_keys.create(connection, name, description, on_hangup))
+    bound = pairs("--metadata", metadata)
+    made = ask(settings, lambda connection: api_keys.create(connection, name, description, on_hangup, metadata=bound))
     _show_new(made, as_json, "made")
 
 
@@ -90,11 +101,18 @@ def update(
         Literal["drain", "cut", "default"] | None,
         typer.Option("--on-hangup", help="As in create; default: as the setting says.", show_default=False),
     ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metadata", metavar="NAME=VALUE", help="As in create; NAME= takes one away.", show_default=False
+        ),
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Change a key's name, description or what happens when its caller hangs up."""
+    """Change a key's name, description, metadata or what happens when its caller hangs up."""
+    from majordomo.admit.metadata import metadata_name
     from majordomo.record import api_keys
 
     changes: dict[str, Any] = {
@@ -102,11 +120,16 @@ def update(
     }
     if on_hangup is not None:
         changes["on_hangup"] = None if on_hangup == "default" else on_hangup
-    if not changes:
-        raise typer.BadParameter("name something to change: --name, --description or --on-hangup")
+    told = pairs("--metadata", metadata)
+    if not changes and not told:
+        raise typer.BadParameter("name something to change: --name, --description, --metadata or --on-hangup")
 
     async def change(connection: Any) -> "ApiKey":
-        return await api_keys.update(connection, await api_keys.find(connection, key), **changes)
+        found = await api_keys.find(connection, key)
+        if told:
+            bound = found.metadata | {metadata_name(name) or name: value for name, value in told.items()}
+            changes["metadata"] = {name: value for name, value in bound.items() if value}
+        return await api_keys.update(connection, found, **changes)
 
     _show(ask(read_settings(config, data_dir), change), as_json)
 
@@ -170,6 +193,7 @@ def _show(key: "ApiKey", as_json: bool) -> None:
         ("Id", cell(key.id)),
         ("Description", cell(key.description)),
         ("State", cell(_state(key))),
+        ("Metadata", cell(", ".join(f"{name}={value}" for name, value in key.metadata.items()) or None)),
         ("On hang-up", cell(key.on_hangup or "as the setting says")),
         ("Requests", cell(count(key.request_count))),
         ("Last used (UTC)", cell(moment(key.last_used_at))),

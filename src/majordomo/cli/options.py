@@ -27,6 +27,21 @@ DataDirOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
 
 
+def pairs(option: str, given: "list[str] | None") -> dict[str, str]:
+    """``NAME=VALUE`` entries of a repeatable option.
+
+    Raises:
+        typer.BadParameter: one has no equals sign or no name.
+    """
+    found = {}
+    for entry in given or []:
+        name, equals, value = entry.partition("=")
+        if not equals or not name.strip():
+            raise typer.BadParameter(f"{entry!r}: expected NAME=VALUE", param_hint=option)
+        found[name.strip()] = value
+    return found
+
+
 def read_settings(config: Path | None = None, data_dir: Path | None = None, **flags: Any) -> "Settings":
     """Flags, then environment, then file, then defaults.
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from urllib.parse import parse_qs
 
 from majordomo.admit.keys import KEY_MAX_BYTES, DigestCache, Key
-from majordomo.admit.metadata import Metadata, MetadataLimits, collect, text
+from majordomo.admit.metadata import Metadata, MetadataLimits, bound, collect, text
 from majordomo.admit.refusal import KEY_MISSING, KEY_UNKNOWN, Refusal
 from majordomo.admit.sessions import BAD_SESSION
 from majordomo.apis import Api, Family
@@ -219,6 +219,9 @@ class Plan:
 
     def _made_opening(self, key: Key) -> Opening:
         labels = self.labels
+        metadata, overridden = self.metadata.values, None
+        if key.metadata:
+            metadata, overridden = bound(metadata, key.metadata)
         return Opening(
             id=bytes(16),
             requested_at=_ANY_TIME,
@@ -230,7 +233,7 @@ class Plan:
             path=self.path_text,
             provider_key_hash=labels.provider_key_hash,
             provider_key_alias=labels.provider_key_alias,
-            metadata=self.metadata.values,
+            metadata=metadata,
             client=labels.client,
             claude_session=labels.claude_session,
             claude_session_name=labels.claude_session_name,
@@ -241,6 +244,7 @@ class Plan:
             trace_id=labels.trace_id,
             span_path=labels.span_path,
             span_name=labels.span_name,
+            overridden=overridden or None,
         )
 
     def governed(self, key: Key, budgets: BudgetIndex) -> tuple[Governed, ...]:

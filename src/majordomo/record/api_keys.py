@@ -7,12 +7,14 @@ import base64
 import datetime as dt
 import hashlib
 import os
+from collections.abc import Mapping
 from typing import Final, Literal
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
+from majordomo.admit.metadata import metadata_name
 from majordomo.clock import WallClock, wall_us
 from majordomo.ids import new_uuid
 from majordomo.record.database import Connection
@@ -23,6 +25,8 @@ SECRET_BYTES = 32  # 256 bits of chance: hashed without salt or stretching, as t
 FIRST_KEY_NAME = "first key"
 MOST_NAME_CHARACTERS = 255  # fits a table's column and every label it becomes
 MOST_DESCRIPTION_CHARACTERS = 4_000
+MOST_METADATA = 32  # of a key's own: they go into every row
+MOST_VALUE_CHARACTERS = 1_000
 
 #: Taken by whoever makes the first key: two gateways on one empty database must not both make a first key.
 _FIRST_KEY_LOCK = int.from_bytes(b"firstkey", signed=True)
@@ -61,6 +65,7 @@ class ApiKey(msgspec.Struct, frozen=True):
     description: str | None
     is_active: bool
     on_hangup: OnHangup | None  # None: as the setting of this name says
+    metadata: dict[str, str]  # its owner's, above whatever callers say
     created_at: dt.datetime
     revoked_at: dt.datetime | None
     last_used_at: dt.datetime | None
@@ -90,11 +95,13 @@ async def create(
     description: str | None = None,
     on_hangup: OnHangup | None = None,
     clock: WallClock = wall_us,
+    *,
+    metadata: Mapping[str, str] | None = None,
 ) -> NewKey:
     """Make a key.
 
     Raises:
-        WrongKeyError: a name or description that is empty, too long or not printable.
+        WrongKeyError: a name, description or metadata that is empty, too long or not printable.
     """
     secret = new_secret()
     key_id = new_uuid(clock())
@@ -105,6 +112,7 @@ async def create(
         _description(description),
         hash_of(secret),
         on_hangup,
+        _metadata(metadata or {}),
     )
     return NewKey(secret, _key(row))
 
@@ -153,8 +161,9 @@ async def update(
     name: str | msgspec.UnsetType = UNCHANGED,
     description: str | msgspec.UnsetType | None = UNCHANGED,
     on_hangup: OnHangup | msgspec.UnsetType | None = UNCHANGED,
+    metadata: Mapping[str, str] | msgspec.UnsetType = UNCHANGED,
 ) -> ApiKey:
-    """Change what is given; an ``on_hangup`` or ``description`` of None takes it away.
+    """Change what is given; an ``on_hangup`` or ``description`` of None takes it away. ``metadata`` is the whole of it.
 
     Raises:
         WrongKeyError: as ``create``.
@@ -171,6 +180,8 @@ async def update(
         new_description,
         on_hangup is not UNCHANGED,
         None if isinstance(on_hangup, msgspec.UnsetType) else on_hangup,
+        metadata is not UNCHANGED,
+        "{}" if isinstance(metadata, msgspec.UnsetType) else _metadata(metadata),
     )
     if row is None:
         raise UnknownKeyError(f"the key {key.id} is gone; see: majordomo keys list")
@@ -226,6 +237,21 @@ def _description(description: str | None) -> str | None:
     return description.strip()
 
 
+def _metadata(metadata: Mapping[str, str]) -> str:
+    """As JSON, under canonical names."""
+    if len(metadata) > MOST_METADATA:
+        raise WrongKeyError(f"a key has at most {MOST_METADATA} metadata values, not {len(metadata)}")
+    bound = {}
+    for given, value in metadata.items():
+        name = metadata_name(given)
+        if name is None:
+            raise WrongKeyError(f"{given!r} cannot be a metadata key: expected the name of a header, such as Team")
+        if not value or len(value) > MOST_VALUE_CHARACTERS or not value.isprintable():
+            raise WrongKeyError(f"{name}: a metadata value has 1 to {MOST_VALUE_CHARACTERS} printable characters")
+        bound[name] = value
+    return msgspec.json.encode(bound).decode()
+
+
 def _key(row: asyncpg.Record | None) -> ApiKey:
     assert row is not None
-    return ApiKey(**row)
+    return ApiKey(**{**row, "metadata": msgspec.json.decode(row["metadata"], type=dict[str, str])})

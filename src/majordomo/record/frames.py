@@ -48,6 +48,7 @@ class Opening(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     span_name: str | None = None
     client_session: str | None = None  # the session as Claude Code itself counts it; a UUID's text
     client_version: str | None = None  # Claude Code's own version
+    overridden: dict[str, str] | None = None  # the caller's metadata where the key's own stands in its place
 
 
 class Close(msgspec.Struct, array_like=True, gc=False, kw_only=True):

@@ -67,6 +67,7 @@ COLUMNS = [
     "trace_id",
     "span_path",
     "span_name",
+    "overridden_metadata",
 ]
 
 #: The owner of everything in an installation that knows no organisations.
@@ -155,6 +156,10 @@ def normalised(opening: Opening, close: Close, journal_id: bytes | None = None) 
                 safe(name, ALIAS_LIMIT): safe(value, METADATA_LIMIT) for name, value in opening.metadata.items()
             }
             break
+    if opening.overridden:
+        opening.overridden = {
+            safe(name, ALIAS_LIMIT): safe(value, METADATA_LIMIT) for name, value in opening.overridden.items()
+        }
     if close.model is None:
         close.model = close.requested_model
     if close.model is not None:
@@ -281,6 +286,7 @@ def line(finished: Finished, active: frozenset[str]) -> str:
         cell(opening.trace_id, TEXT_LIMIT),
         cell(opening.span_path, TEXT_LIMIT),
         cell(opening.span_name, TEXT_LIMIT),
+        json_cell(_to_json(opening.overridden).decode()) if opening.overridden else "{}",
     )
 
 

@@ -60,6 +60,7 @@ CREATE TABLE llm_requests (
     body_s3_key                 text,
     created_at                  timestamptz NOT NULL DEFAULT now(),
     synced_to_butler            bool NOT NULL DEFAULT false,
+    overridden_metadata         jsonb NOT NULL DEFAULT '{}',  -- the caller's, where the gateway key's own stands above
     PRIMARY KEY (id, requested_at, org_id)
 ) PARTITION BY RANGE (requested_at);
 
