@@ -21,8 +21,8 @@ BASE_URL = "ANTHROPIC_BASE_URL"
 TOOL_SEARCH = "ENABLE_TOOL_SEARCH"
 API_KEY = "ANTHROPIC_API_KEY"
 
-_NO_PROXY = ("NO_PROXY", "no_proxy")
-_LOOPBACK = ("127.0.0.1", "localhost")
+NO_PROXY = ("NO_PROXY", "no_proxy")
+LOOPBACK = ("127.0.0.1", "localhost")
 
 _PACKAGE = re.compile(r"@anthropic-ai/claude-code(?:@[\w.-]+)?")
 
@@ -102,7 +102,7 @@ class ClaudeChild:
         """The variables that send it to the proxy. ``upstream``: None if that is a gateway before Anthropic."""
         cloud = self.cloud
         found = {cloud.base_url if cloud is not None else BASE_URL: proxy}
-        for name in _NO_PROXY:
+        for name in NO_PROXY:
             found[name] = _with_loopback(self.seen.get(name) or self.seen.get("NO_PROXY") or self.seen.get("no_proxy"))
         if cloud is None and upstream in (None, ANTHROPIC) and TOOL_SEARCH not in self.seen:
             # With a base URL that is not Anthropic's, every request would carry all tools: 76 KB instead of 48.
@@ -213,4 +213,4 @@ def _with_loopback(value: str | None) -> str:
     names = [part.strip() for part in (value or "").split(",") if part.strip()]
     if "*" in names:
         return value or ""
-    return ",".join([*names, *(name for name in _LOOPBACK if name not in names)])
+    return ",".join([*names, *(name for name in LOOPBACK if name not in names)])

@@ -43,13 +43,13 @@ def gateway_away(url: str) -> Refusal:
     )
 
 
-class Upstream(NamedTuple):
+class Target(NamedTuple):
     """Where requests can go: one base URL for every path."""
 
     routes: Routes
 
     @classmethod
-    def at(cls, base_url: str, connect_timeout: float | None = None, name: str | None = None) -> "Upstream":
+    def at(cls, base_url: str, connect_timeout: float | None = None, name: str | None = None) -> "Target":
         """``name``: what the provider is called in prices and rows, if it is not the API's own.
 
         Raises:
@@ -78,7 +78,7 @@ class CompanionPlanner:
         self,
         order: Order,
         *,
-        direct: Upstream,
+        direct: Target,
         direct_url: str,
         through_gateway: bool,
         limits: MetadataLimits,
@@ -90,7 +90,7 @@ class CompanionPlanner:
         #: Headers for a gateway, which a caller sends by itself, are for whoever it would have asked without us.
         self._keeps_own_headers = direct_url != ANTHROPIC
         self._gateway = (
-            Upstream.at(order.gateway, CONNECT_SECONDS) if through_gateway and order.gateway is not None else None
+            Target.at(order.gateway, CONNECT_SECONDS) if through_gateway and order.gateway is not None else None
         )
         self._limits = limits
         self._digests = DigestCache()

@@ -9,7 +9,7 @@ from majordomo.companion.books import LocalBooks, Tally
 from majordomo.companion.journal import LocalJournal
 from majordomo.companion.listening import BACKLOG
 from majordomo.companion.order import Order
-from majordomo.companion.planner import LOCAL_KEY, CompanionPlanner, Upstream
+from majordomo.companion.planner import LOCAL_KEY, CompanionPlanner, Target
 from majordomo.forward.caller import Caller
 from majordomo.forward.connect import tls_context
 from majordomo.forward.desk import Desk, DeskSettings
@@ -67,7 +67,7 @@ class Proxy:
         ring.put(LOCAL_KEY, _KEY)
         planner = CompanionPlanner(
             order,
-            direct=Upstream.at(direct_url),
+            direct=Target.at(direct_url),
             direct_url=direct_url,
             through_gateway=through_gateway,
             limits=_SETTINGS.metadata_limits,

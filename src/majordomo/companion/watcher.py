@@ -8,7 +8,8 @@ import contextlib
 import os
 import signal
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, Self
 
 from majordomo.companion.gateway import Gateway, GatewayAway
 
@@ -46,10 +47,16 @@ class Watcher:
         for file in files:
             os.write(self._pipe, os.fsencode(file.absolute()) + b"\0\n")
 
-    def dismiss(self) -> None:
-        """We clear up ourselves: let it go."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """We have cleared up ourselves; after an error it does so in our place."""
         with contextlib.suppress(OSError):
-            os.write(self._pipe, _GOOD_BYE)
+            if kind is None:
+                os.write(self._pipe, _GOOD_BYE)
         os.close(self._pipe)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self._pid, 0)

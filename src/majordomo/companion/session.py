@@ -1,0 +1,54 @@
+"""One session from the moment the proxy takes requests to the line that is said at its end."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from majordomo.companion.closing_line import closing_line
+from majordomo.companion.gateway import GatewayRefusedError
+from majordomo.companion.order import Order
+from majordomo.companion.proxy import Proxy
+from majordomo.companion.road import GatewayRoad
+from majordomo.companion.upstreams import Upstreams
+from majordomo.forward.road import Road
+
+
+class Session:
+    """A running proxy, and the session of its requests at the gateway."""
+
+    def __init__(
+        self,
+        order: Order,
+        listening: socket.socket,
+        upstreams: Upstreams,
+        refused: Callable[[GatewayRefusedError], None],
+    ) -> None:
+        """To be called in a running event loop. ``refused``: the gateway does not take the key, as turns out later."""
+        self._order = order
+        self._road: GatewayRoad | None = None
+        if upstreams.gateway is not None:
+            self._road = GatewayRoad(order, upstreams.gateway, registered=upstreams.registered, refused=refused)
+        self._proxy = Proxy(
+            order,
+            listening,
+            direct_url=upstreams.direct_url,
+            through_gateway=upstreams.through_gateway,
+            road=self._road or Road(),
+        )
+        self._keeping: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Take requests; those that came meanwhile wait in the socket."""
+        await self._proxy.open()
+        if self._road is not None:
+            self._keeping = asyncio.get_running_loop().create_task(self._road.keep())
+
+    async def close(self) -> str:
+        """Let running requests finish for a moment, close the books, end the session; what is to be said of it."""
+        await self._proxy.close()
+        if self._keeping is not None:
+            self._keeping.cancel()
+        if self._road is not None:
+            await self._road.end_session()
+        proxy = self._proxy
+        return closing_line(self._order, proxy.tally, proxy.journal_folder, proxy.unrecorded)
