@@ -9,23 +9,38 @@ import uvloop
 
 from majordomo import logs
 from majordomo.companion.child import Child, Signals
+from majordomo.companion.drift import DriftCheck
 from majordomo.companion.gateway import GatewayRefusedError
 from majordomo.companion.order import Order
 from majordomo.companion.session import Session
 from majordomo.companion.upstreams import Upstreams
 
 
-def run_beside(order: Order, listening: socket.socket, upstreams: Upstreams, child: Child, signals: Signals) -> int:
-    """Serve the child until it ends; its exit code.
+def run_beside(
+    order: Order,
+    listening: socket.socket,
+    upstreams: Upstreams,
+    child: Child,
+    signals: Signals,
+    drift: DriftCheck | None,
+) -> int:
+    """Serve the child until it ends; its exit code. ``drift``: where the child is Claude Code, with its own account.
 
     Raises:
         GatewayRefusedError: the gateway did not take the key, and the child was stopped for it.
     """
     logs.set_up("critical")  # the terminal is the child's
-    return uvloop.run(_serve(order, listening, upstreams, child, signals))
+    return uvloop.run(_serve(order, listening, upstreams, child, signals, drift))
 
 
-async def _serve(order: Order, listening: socket.socket, upstreams: Upstreams, child: Child, signals: Signals) -> int:
+async def _serve(
+    order: Order,
+    listening: socket.socket,
+    upstreams: Upstreams,
+    child: Child,
+    signals: Signals,
+    drift: DriftCheck | None,
+) -> int:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     refusals: list[GatewayRefusedError] = []
@@ -52,5 +67,8 @@ async def _serve(order: Order, listening: socket.socket, upstreams: Upstreams, c
     if refusals:
         raise refusals[0]
     sys.stderr.write(line + "\n")
+    differs = drift.line(session.tally.bookings, session.tally.client_version) if drift is not None else None
+    if differs is not None:
+        sys.stderr.write(f"majordomo-companion: {differs}\n")
     assert child.exit_code is not None
     return child.exit_code

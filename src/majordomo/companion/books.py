@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from majordomo.admit.keys import Key
+from majordomo.companion.drift import Booking
 from majordomo.companion.journal import LocalJournal
 from majordomo.forward.books import Books, Prices
 from majordomo.forward.plan import Plan
@@ -31,8 +32,10 @@ class Tally:
         self.estimated = 0  # requests cut off before their usage was told
         self.recorded_here = 0  # requests in the local journal
         self.flat_rate = False  # a subscription pays: the money is notional
+        self.bookings: list[Booking] = []  # what Claude Code itself counts, in the order of its booking
+        self.client_version: str | None = None  # Claude Code's own version
 
-    def add(self, close: Close) -> None:
+    def add(self, close: Close, client_session: str | None) -> None:
         """Count one request that has ended; one that was refused here was none."""
         if close.outcome is Outcome.REFUSED:
             return
@@ -47,6 +50,7 @@ class Tally:
             self.estimated += 1
         if close.claude is not None:
             self.usage_cost += close.claude.usage_cost
+            self.bookings.append(Booking(client_session, close.requested_model or "", close.claude.usage_cost))
 
     @property
     def dollars(self) -> float:
@@ -57,15 +61,18 @@ class Tally:
 class LocalBooks(Books):
     """Shared by all accounts of one companion."""
 
-    __slots__ = ("_here", "tally")
+    __slots__ = ("_client_sessions", "_here", "tally")
 
     def __init__(self, journal: LocalJournal, pricer: Prices, max_reading_bytes: int) -> None:
         super().__init__(journal, pricer, max_reading_bytes)
         self.tally = Tally()
         self._here: set[bytes] = set()  # requests whose opening is in the journal
+        self._client_sessions: dict[bytes, str | None] = {}  # of requests that are under way
 
     def opening(self, plan: Plan, key: Key, request_id: bytes, requested_at: int) -> bytes:
         """As the gateway's; empty if the gateway records it."""
+        self._client_sessions[request_id] = plan.labels.client_session
+        self.tally.client_version = plan.labels.client_version or self.tally.client_version
         if plan.recorded_there or plan.refusal is not None:
             return b""
         self._here.add(request_id)
@@ -83,7 +90,7 @@ class LocalBooks(Books):
     def close(self, closes: Sequence[Close]) -> None:
         """Count how requests ended, and journal those that the gateway knows nothing of."""
         for close in closes:
-            self.tally.add(close)
+            self.tally.add(close, self._client_sessions.pop(close.id, None))
         here = [close for close in closes if close.id in self._here]
         if here:
             self.tally.recorded_here += len(here)

@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from majordomo.companion.child import Child, Signals, not_found
 from majordomo.companion.claude_child import ClaudeChild
@@ -17,6 +18,9 @@ from majordomo.companion.order import Order
 from majordomo.companion.process_list import hide_from_process_list
 from majordomo.companion.upstreams import Upstreams
 from majordomo.companion.watcher import Watcher
+
+if TYPE_CHECKING:
+    from majordomo.companion.drift import DriftCheck
 
 
 def execute(order: Order, command: Sequence[str]) -> int:
@@ -38,9 +42,21 @@ def execute(order: Order, command: Sequence[str]) -> int:
         variables = claude.variables(url_of(listening), None if upstreams.through_gateway else upstreams.direct_url)
         child = Child(claude.command(variables), claude.environment(variables))
         signals = Signals(child)
+        drift = _drift_check(claude, command)
         from majordomo.companion.beside import run_beside
 
-        return run_beside(order, listening, upstreams, child, signals)
+        return run_beside(order, listening, upstreams, child, signals, drift)
+
+
+def _drift_check(claude: ClaudeChild, command: Sequence[str]) -> "DriftCheck | None":
+    """Remember what Claude Code has recorded so far, so that what this session adds can be compared at its end."""
+    if not claude.is_claude_code:
+        return None
+    from majordomo.companion.claude_files import state_file
+    from majordomo.companion.claude_state import ResultFile
+    from majordomo.companion.drift import DriftCheck
+
+    return DriftCheck(state_file(os.environ, Path.home()), ResultFile.of_child(command))
 
 
 def _stand_aside(command: Sequence[str], cloud: str, claude: ClaudeChild) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 
+from majordomo.companion.books import Tally
 from majordomo.companion.closing_line import closing_line
 from majordomo.companion.gateway import GatewayRefusedError
 from majordomo.companion.order import Order
@@ -36,6 +37,11 @@ class Session:
             road=self._road or Road(),
         )
         self._keeping: asyncio.Task[None] | None = None
+
+    @property
+    def tally(self) -> Tally:
+        """What was used so far."""
+        return self._proxy.tally
 
     async def open(self) -> None:
         """Take requests; those that came meanwhile wait in the socket."""
