@@ -4,9 +4,13 @@ import asyncio
 import random
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from majordomo.ids import IdMaker
+from majordomo.meter.claude_code import ClaudeDetails
 from majordomo.meter.reading import Bucket, Part, UsageState
 from majordomo.price.bill import Bill
 from majordomo.record.frames import Close, Opening, Outcome
@@ -105,6 +109,13 @@ def exchange(
         error_type=None if status is None or status < 400 else "overloaded",
         error_message=None,
     )
+
+
+def in_session(made: Exchange, session: UUID, claude: ClaudeDetails | None = None, **labels: Any) -> Exchange:
+    """The same request as one of Claude Code's, in a session; ``labels`` as in an opening."""
+    opening, close = made
+    opening = msgspec.structs.replace(opening, claude_session=str(session), client="claude-code", **labels)
+    return opening, close and msgspec.structs.replace(close, claude=claude)
 
 
 def varied(count: int, since_us: int, span_us: int, seed: int = 7) -> list[Exchange]:

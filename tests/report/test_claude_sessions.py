@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import msgspec
 import pytest
-from recorded_rows import exchange, record
+from recorded_rows import exchange, in_session, record
 
 from majordomo.meter.claude_code import ClaudeDetails
 
@@ -24,10 +23,8 @@ FIELDS |= {"totalOutputTokens", "totalCost", "createdAt"}
 
 def asked_in(key_id: UUID, session: UUID, minute: int, claude: ClaudeDetails | None = None, **given: Any) -> Any:
     """A request of a session, some minutes after noon."""
-    opening, close = exchange(NOON_US + minute * 60_000_000, key=key_id, provider="anthropic", **given)
-    opening = msgspec.structs.replace(opening, claude_session=str(session), client="claude-code", agent_id="a1")
-    assert close is not None
-    return opening, msgspec.structs.replace(close, claude=claude)
+    made = exchange(NOON_US + minute * 60_000_000, key=key_id, provider="anthropic", **given)
+    return in_session(made, session, claude, agent_id="a1")
 
 
 def error(answer: tuple[int, Any]) -> tuple[int, str]:

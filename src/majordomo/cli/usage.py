@@ -175,6 +175,70 @@ def request(
         usage_tables.print_request(row, buckets)
 
 
+@app.command()
+def sessions(
+    from_: FromOption = None,
+    to: ToOption = None,
+    last: LastOption = None,
+    key: KeyOption = None,
+    provider: ProviderOption = None,
+    model: ModelOption = None,
+    metadata: MetadataOption = None,
+    only_open: Annotated[bool, typer.Option("--open", help="Only those that have not ended.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Sessions shown.")] = 20,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Claude Code's sessions, newest first: those that went on in a time, or had such a request."""
+    from majordomo.cli import usage_sessions
+    from majordomo.report.questions import claude_sessions
+    from majordomo.report.questions.scope import Scope
+
+    settings = read_settings(config, data_dir)
+
+    async def question(connection: Any) -> Any:
+        scope = await _scope(connection, from_, to, last, key, provider, model, metadata)
+        return scope, await claude_sessions.sessions(connection, scope, limit, only_open=only_open)
+
+    scope, found = ask(settings, question)
+    if as_json:
+        print_json(usage_sessions.sessions_json(found))
+    elif not found:
+        usage_sessions.print_no_sessions(narrowed=only_open or scope != Scope())
+    else:
+        usage_sessions.print_sessions(found, limit)
+
+
+@app.command()
+def session(
+    session_id: Annotated[str, typer.Argument(metavar="ID", help="The session's id; or: latest.")],
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Requests shown, the last ones.")] = 100,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """One session of Claude Code: request by request, its cost by several views, and why /usage differs."""
+    from majordomo.cli import usage_sessions
+    from majordomo.report.questions import claude_sessions
+    from majordomo.report.questions.claude_ledgers import told
+
+    settings = read_settings(config, data_dir)
+
+    async def question(connection: Any) -> Any:
+        latest = session_id == "latest"
+        wanted = await claude_sessions.latest_session(connection) if latest else _session_id(session_id)
+        return wanted and await told(connection, wanted)
+
+    answer = ask(settings, question)
+    if answer is None:
+        raise UsageError(f"there is no session {session_id}; see: majordomo usage sessions")
+    if as_json:
+        print_json(usage_sessions.told_json(answer))
+    else:
+        usage_sessions.print_session(answer, limit)
+
+
 class UsageError(Exception):
     """A question cannot be asked like this. The message says why, and how it can."""
 
@@ -233,6 +297,15 @@ def _uuid(text: str) -> UUID:
         raise UsageError(
             f"{text!r} is no request id; it is a UUID, as in the X-Majordomo-Request-Id header or `usage requests`"
         ) from None
+
+
+def _session_id(text: str) -> UUID:
+    from majordomo.ids import read_uuid
+
+    found = read_uuid(text)
+    if found is None:
+        raise UsageError(f"{text!r} is no session id; it is a UUID, as `majordomo usage sessions` shows them")
+    return found
 
 
 def _pricer(settings: Any) -> Any:

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from majordomo.companion import display
 from majordomo.companion.books import Tally
 from majordomo.companion.order import Order
+from majordomo.meter import claude_display
 
 
 def closing_line(order: Order, tally: Tally, journal: Path | None, unrecorded: int) -> str:
     """Requests, tokens, cost, what ``/usage`` shows, the session and its page."""
     requests = "1 request" if tally.requests == 1 else f"{tally.requests} requests"
-    tokens = f"{display.tokens(tally.prompt_tokens)} tokens in, {display.tokens(tally.output_tokens)} out"
-    parts = [requests, tokens, _cost(tally), f"/usage shows {display.money(tally.usage_cost)}"]
+    tokens = f"{claude_display.tokens(tally.prompt_tokens)} tokens in, {claude_display.tokens(tally.output_tokens)} out"
+    parts = [requests, tokens, _cost(tally), f"/usage shows {claude_display.money(tally.usage_cost)}"]
     line = f"majordomo-companion: {', '.join(parts)}; session {order.session_id}"
     if order.page is not None:
         line += f" {order.page}"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from majordomo.companion.display import money, tokens
+from majordomo.meter.claude_display import money, tokens
 
 SCRIPT = """
 const money = (usd) => `$${usd > 0.5 ? (Math.round(usd * 100) / 100).toFixed(2) : usd.toFixed(4)}`;
