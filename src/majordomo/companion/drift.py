@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from majordomo.companion.claude_state import Recorded, ResultFile, last_sessions
-from majordomo.companion.display import money
+from majordomo.meter.claude_display import money
 from majordomo.meter.claude_release import LONG_SUFFIX, RELEASE
 
 #: USD. Less than any token costs, and more than doubles lose when they are added in another order.
