@@ -76,6 +76,10 @@ class Settings(BaseSettings):
         "Unset: only its private unix socket.",
     )
 
+    public_url: str | None = Field(
+        None, description="Where browsers reach this gateway, for links that are told; unset: host and port."
+    )
+
     # Providers
     providers: dict[str, ProviderSettings] = Field(
         default_factory=dict, description="Base URLs by provider name; a new name adds an OpenAI-compatible provider."
@@ -174,6 +178,13 @@ class Settings(BaseSettings):
         "auto", description="`auto`: text on a terminal, JSON elsewhere."
     )
 
+    @field_validator("public_url")
+    @classmethod
+    def _page_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -187,6 +198,13 @@ class Settings(BaseSettings):
         path = _config_file.get("path")
         toml = (TomlConfigSettingsSource(settings_cls, path),) if path else ()
         return (init_settings, env_settings, *toml)
+
+    def page_url(self, path: str) -> str:
+        """The address of a page, for people to follow."""
+        if self.public_url:
+            return self.public_url.rstrip("/") + path
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://[{host}]:{self.port}{path}" if ":" in host else f"http://{host}:{self.port}{path}"
 
 
 class SettingsError(Exception):

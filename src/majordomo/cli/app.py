@@ -20,6 +20,8 @@ COMMANDS = {
     "keys": "Make, list, change, revoke and rotate gateway keys.",
     "usage": "What was used and what it cost.",
     "metadata": "Metadata keys seen in requests.",
+    "users": "People who may sign in, their links and tokens.",
+    "orgs": "Organisations, which never see one another's rows.",
     "prices": "Look up, refresh and compare prices.",
     "db": "The database: its DSN, a prompt, its schema.",
     "doctor": "Check everything that can be wrong, and say what to do.",
