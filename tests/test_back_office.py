@@ -125,15 +125,18 @@ def test_the_first_start_migrates_and_tells_the_first_key_once_and_never_logs_it
     office.start()
     first = office.ready()
     assert first["ready"] is True
-    assert first["first_key"].startswith("mdm_sk_")
-    assert len(first["first_key"]) == len("mdm_sk_") + 43
-    assert office.query("SELECT name FROM api_keys WHERE key_hash = $1", hash_of(first["first_key"])) == "first key"
+    assert first["firsts"]["key"].startswith("mdm_sk_")
+    assert len(first["firsts"]["key"]) == len("mdm_sk_") + 43
+    assert office.query("SELECT name FROM api_keys WHERE key_hash = $1", hash_of(first["firsts"]["key"])) == "first key"
+    assert len(first["firsts"]["link"]) == 43
+    assert office.query("SELECT role FROM users u JOIN sign_in_links l ON l.user_id = u.id") == "admin"
     assert office.stop() == 0
     office.start()
-    assert office.ready() == {"ready": True, "first_key": None}
+    assert office.ready() == {"ready": True, "firsts": {"key": None, "link": None}}
     assert office.query("SELECT count(*) FROM api_keys") == 1
     assert office.stop() == 0
-    assert first["first_key"] not in office.log.read_text()
+    assert first["firsts"]["key"] not in office.log.read_text()
+    assert first["firsts"]["link"] not in office.log.read_text()
 
 
 def test_what_a_journal_holds_becomes_rows_while_it_is_written(office: Office) -> None:
@@ -195,7 +198,7 @@ def test_a_database_that_is_away_at_start_is_waited_for_and_readyz_says_so(offic
     name = away.rpartition("/")[2].partition("?")[0]
     office.query(f'CREATE DATABASE "{name}"')
     try:
-        assert office.ready()["first_key"]
+        assert office.ready()["firsts"]["key"]
         eventually(lambda: office.get("/readyz")[0] == 200)
         assert office.stop() == 0
         assert not list(office.places.journal_dir.iterdir())

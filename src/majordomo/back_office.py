@@ -15,17 +15,19 @@ import uvloop
 
 from majordomo import logs
 from majordomo.budget.ledger import Ledger
-from majordomo.launch import Launch, become_child, read_launch, report_ready
+from majordomo.launch import Firsts, Launch, become_child, read_launch, report_ready
 from majordomo.places import Places
 from majordomo.price.adjustments import OverlayError
 from majordomo.price.feed import Refresh, keep_fresh
 from majordomo.price.pricer import Pricer
 from majordomo.record.api_keys import create_first
 from majordomo.record.claude_sessions import close_idle_sessions, count_open_sessions
-from majordomo.record.database import connect
+from majordomo.record.database import Connection, connect
 from majordomo.record.migrate import migrate
 from majordomo.record.partitions import add_partitions, drop_old_partitions
 from majordomo.record.reprice import Repriced, reprice_unpriced
+from majordomo.record.sign_in import make_link
+from majordomo.record.users import create_first as create_first_user
 from majordomo.record.writer import Writer
 from majordomo.report.connections import Connections
 from majordomo.report.server import Server
@@ -98,11 +100,16 @@ class BackOffice:
         await self._server.serving.wait()  # a key is made when nothing more can keep it from being told
         connection = await connect(self._dsn, purpose="start")
         try:
-            first_key = await create_first(connection)
+            firsts = Firsts(await create_first(connection), await self._first_link(connection))
         finally:
             await connection.close()
-        report_ready(first_key)  # the only place where that key is ever told
-        _log.info("ready", first_key_made=first_key is not None)
+        report_ready(firsts)  # the only place where they are ever told
+        _log.info("ready", first_start=bool(firsts))
+
+    async def _first_link(self, connection: Connection) -> str | None:
+        async with connection.transaction():
+            first = await create_first_user(connection)
+            return None if first is None else await make_link(connection, first)
 
     async def _write(self, stop: asyncio.Event) -> None:
         waits = [asyncio.create_task(event.wait()) for event in (self._migrated, stop)]

@@ -12,7 +12,7 @@ import msgspec
 
 from majordomo import logs
 from majordomo.death_signal import set_death_signal
-from majordomo.launch import Ready
+from majordomo.launch import Firsts, Ready
 
 State = Literal["starting", "ready", "waiting", "stopping", "stopped"]
 
@@ -59,7 +59,7 @@ class Child:
         self.state: State = "stopped"
         self.restarts = 0
         self.ever_ready = False
-        self.first_key: str | None = None
+        self.firsts = Firsts()
         self.start_again_at = 0.0  # on the steady clock, while `waiting`
         self.backoff = Backoff()
         self._command = list(command)
@@ -132,7 +132,7 @@ class Child:
             return False
         self.state = "ready"
         self.ever_ready = True
-        self.first_key = told.first_key or self.first_key
+        self.firsts = told.firsts or self.firsts
         return True
 
     def exit_code(self) -> int | None:

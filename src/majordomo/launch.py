@@ -43,11 +43,21 @@ class Launch(msgspec.Struct, frozen=True):
         return Settings(**self.settings)
 
 
+class Firsts(msgspec.Struct, frozen=True):
+    """What an installation's first start makes, told once and kept nowhere as it is."""
+
+    key: str | None = None  # the first gateway key
+    link: str | None = None  # the secret of the first user's one-time link
+
+    def __bool__(self) -> bool:
+        return self.key is not None or self.link is not None
+
+
 class Ready(msgspec.Struct, frozen=True):
     """A child's one line on standard output."""
 
     ready: bool
-    first_key: str | None = None
+    firsts: Firsts = Firsts()
 
 
 def reveal(settings: "Settings") -> dict[str, Any]:
@@ -72,9 +82,9 @@ def read_launch(stream: BinaryIO | None = None) -> Launch:
     return msgspec.json.decode((stream or sys.stdin.buffer).read(), type=Launch)
 
 
-def report_ready(first_key: str | None = None) -> None:
+def report_ready(firsts: Firsts = Firsts()) -> None:  # noqa: B008 - frozen
     """Tell the supervisor that this process serves. A supervisor that is gone is no reason to fail."""
-    line = msgspec.json.encode(Ready(True, first_key)) + b"\n"
+    line = msgspec.json.encode(Ready(True, firsts)) + b"\n"
     try:
         os.write(1, line)
     except OSError:

@@ -199,12 +199,13 @@ class Settings(BaseSettings):
         toml = (TomlConfigSettingsSource(settings_cls, path),) if path else ()
         return (init_settings, env_settings, *toml)
 
-    def page_url(self, path: str) -> str:
-        """The address of a page, for people to follow."""
+    def page_url(self, path: str, port: int | None = None) -> str:
+        """The address of a page, for people to follow; ``port``: the one that was taken, where the setting is 0."""
         if self.public_url:
             return self.public_url.rstrip("/") + path
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
-        return f"http://[{host}]:{self.port}{path}" if ":" in host else f"http://{host}:{self.port}{path}"
+        name = f"[{host}]" if ":" in host else host
+        return f"http://{name}:{port or self.port}{path}"
 
 
 class SettingsError(Exception):

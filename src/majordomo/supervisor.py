@@ -25,7 +25,7 @@ import msgspec
 
 from majordomo import logs
 from majordomo.child_process import Backoff, Child, say_exit
-from majordomo.launch import Launch, SupervisorError, reveal
+from majordomo.launch import Firsts, Launch, SupervisorError, reveal
 from majordomo.places import Places
 from majordomo.ports import Claim, claim
 from majordomo.record import embedded
@@ -82,7 +82,7 @@ class Running:
 
     host: str
     port: int
-    first_key: str | None
+    firsts: Firsts
     embedded: PostgresServer | None
     waiting_for: list[str]  # names of the processes that are not ready yet
 
@@ -133,7 +133,7 @@ class Supervisor:
         self._asked_to_stop: float | None = None
         self._at_once = False
         self._announced = False
-        self._key_announced = False
+        self._firsts_announced = False
         self._began = time.monotonic()
         self._selector = selectors.DefaultSelector()
         self._listened: dict[int, Child] = {}
@@ -319,16 +319,16 @@ class Supervisor:
         return True
 
     def _maybe_announce(self) -> None:
-        first_key = self._back_office.first_key if self._back_office else None
-        news = first_key is not None and not self._key_announced
+        firsts = self._back_office.firsts if self._back_office else Firsts()
+        news = bool(firsts) and not self._firsts_announced
         if (self._announced and not news) or self._claim is None or not self._any_desk_ever_ready():
             return
         waiting = [child.name for child in self._children if not child.ever_ready]
         if waiting and time.monotonic() - self._began < BANNER_PATIENCE:
             return
         self._announced = True
-        self._key_announced = first_key is not None
-        self._announce(Running(self._claim.host, self._claim.port, first_key, self._postgres, waiting))
+        self._firsts_announced = bool(firsts)
+        self._announce(Running(self._claim.host, self._claim.port, firsts, self._postgres, waiting))
 
     # Stopping
 
@@ -339,7 +339,7 @@ class Supervisor:
         """Stop what runs, in order. Called once, whatever happened before."""
         if self._asked_to_stop is None:
             self._asked_to_stop = time.monotonic()
-        self._tell_untold_key()
+        self._tell_untold()
         self._stop_children(self._front_desks, self._settings.shutdown_grace + FRONT_DESK_MARGIN)
         self._stop_children([self._back_office] if self._back_office else [], BACK_OFFICE_PATIENCE)
         if self._postgres is not None:
@@ -348,10 +348,16 @@ class Supervisor:
             self._claim.close()
         (self._places.run_dir / STATUS_NAME).unlink(missing_ok=True)
 
-    def _tell_untold_key(self) -> None:
-        # It is in the database by now, and its text nowhere else: a start that fails later must not swallow it.
-        if self._back_office and self._back_office.first_key and not self._key_announced:
-            self._say(f"Your first gateway key, shown this once: {self._back_office.first_key}")
+    def _tell_untold(self) -> None:
+        # They are in the database by now, and their text nowhere else: a start that fails later must not swallow them.
+        if self._back_office is None or self._firsts_announced:
+            return
+        firsts = self._back_office.firsts
+        if firsts.key:
+            self._say(f"Your first gateway key, shown this once: {firsts.key}")
+        if firsts.link:
+            port = self._claim.port if self._claim else None
+            self._say(f"Your link to sign in, once: {self._settings.page_url(f'/sign-in#{firsts.link}', port)}")
 
     def _stop_children(self, children: Sequence[Child], patience: float) -> None:
         for child in children:

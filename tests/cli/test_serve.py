@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from majordomo.cli.serve import banner
+from majordomo.launch import Firsts
 from majordomo.settings import Settings
 from majordomo.supervisor import Running
 
@@ -119,18 +120,27 @@ def test_a_file_of_the_working_directory_is_not_taken_for_a_module(tmp_path):
 )
 def test_the_banner_shows_an_address_that_can_be_used(host, shown):
     """Also where the service listens on all addresses, or on IPv6."""
-    text = banner(Settings(data_dir=Path("/d")), Running(host, 1, None, None, []))
+    text = banner(Settings(data_dir=Path("/d")), Running(host, 1, Firsts(), None, []))
     assert shown in text
     assert ("others can reach it" in text) == (host == "0.0.0.0")
 
 
+def test_the_banner_tells_the_first_key_and_the_first_link_at_the_port_that_was_taken():
+    """Both are shown once; the link leads to the page that asks for a password."""
+    text = banner(
+        Settings(data_dir=Path("/d"), port=0), Running("127.0.0.1", 4711, Firsts("mdm_sk_x", "LINK"), None, [])
+    )
+    assert "    mdm_sk_x\n" in text
+    assert "    http://127.0.0.1:4711/sign-in#LINK\n" in text
+
+
 def test_the_banner_repeats_the_options_that_find_this_gateway():
     """Commands to paste must not look at another data directory."""
-    text = banner(Settings(data_dir=Path("/d")), Running("127.0.0.1", 1, None, None, []), " --data-dir '/my dir'")
+    text = banner(Settings(data_dir=Path("/d")), Running("127.0.0.1", 1, Firsts(), None, []), " --data-dir '/my dir'")
     assert "usage requests --data-dir '/my dir'" in text
 
 
 def test_the_banner_names_what_is_not_ready():
     """A gateway that serves while a part of it does not, says so."""
-    text = banner(Settings(data_dir=Path("/d")), Running("127.0.0.1", 1, None, None, ["back office"]))
+    text = banner(Settings(data_dir=Path("/d")), Running("127.0.0.1", 1, Firsts(), None, ["back office"]))
     assert "Not ready yet: back office" in text

@@ -58,7 +58,8 @@ def test_every_route_of_the_back_office_is_documented(documents: Any) -> None:
         application = next(inner for inner in vars(application).values() if callable(inner))
     paths = {path for path in map(_path_of, _flat(application.routes)) if path}
     for path in paths - {"/assets/{name}", "/favicon.ico"}:  # parts of the page at /
-        assert re.search(rf"`([A-Z]+ )?{re.escape(path)}`", documents["docs/behaviour.md"]), path
+        pages = documents["docs/behaviour.md"] + documents["docs/api.md"]
+        assert re.search(rf"`([A-Z]+ )?{re.escape(path)}`", pages), path
 
 
 def test_every_refusal_is_in_the_table_of_errors_with_its_status(documents: Any) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from majordomo.record import api_keys
+from majordomo.record.database import Connection
 from majordomo.record.stats import WriterStats
 from majordomo.report.app import make_app
 from majordomo.report.connections import Connections
@@ -56,6 +57,11 @@ class Reply:
         self.status = status
         self.headers = headers
         self.body = body
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
 
 
 @pytest.fixture
@@ -163,3 +169,45 @@ def ask(postgres_dsn: str, signs: MadeUpSigns) -> Iterator[Asker]:
         asker = Asker(postgres_dsn, signs, runner)
         yield asker
         asker.close()
+
+
+class Browser:
+    """Asks the application as a browser does: remembers cookies, sends JSON."""
+
+    def __init__(self, dsn: str, signs: MadeUpSigns, runner: asyncio.Runner) -> None:
+        self._runner = runner
+        self.connections = Connections(dsn)
+        self._send = send_to(make_app(signs, self.connections), runner.run)
+        self.cookies: dict[str, str] = {}
+
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
+        """One request under ``/api/v1``; ``X_CSRF_Token=...`` is sent as a header."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.cookies:
+            sent.setdefault("Cookie", "; ".join(f"{name}={value}" for name, value in self.cookies.items()))
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        reply = self._send(f"/api/v1{path}", method, raw, sent)
+        if "set-cookie" in reply.headers:
+            name, _, rest = reply.headers["set-cookie"].partition("=")
+            self.cookies[name] = rest.partition(";")[0].strip('"')
+        return reply
+
+    def database(self, part: Callable[[Connection], Awaitable[Any]]) -> Any:
+        """Something done to the database directly."""
+
+        async def inner() -> Any:
+            async with self.connections.acquire() as connection:
+                return await part(connection)
+
+        return self._runner.run(inner())
+
+
+@pytest.fixture
+def api(postgres_dsn: str, signs: MadeUpSigns) -> Iterator[Browser]:
+    """``api("GET", "/session")``."""
+    with asyncio.Runner() as runner:
+        made = Browser(postgres_dsn, signs, runner)
+        yield made
+        runner.run(made.connections.close())

@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-from majordomo.launch import become_child, read_launch, report_ready
+from majordomo.launch import Firsts, become_child, read_launch, report_ready
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
         listening.bind((launch.host, launch.port))
         listening.listen()
         threading.Thread(target=answer, args=(listening,), daemon=True).start()
-    report_ready(options.key)
+    report_ready(Firsts(options.key))
     while not over.wait(0.05):
         pass
     time.sleep(options.slow_stop)

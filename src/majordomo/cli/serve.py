@@ -69,14 +69,21 @@ def banner(settings: "Settings", running: "Running", options: str = "") -> str:
     if running.waiting_for:
         lines += [f"  Not ready yet: {', '.join(running.waiting_for)}; the lines above say why.", ""]
     own = own_command()
-    if running.first_key:
+    if running.firsts.link:
+        lines += [
+            "  Sign in, once with this link; it asks for a password of your own:",
+            "",
+            f"    {settings.page_url(f'/sign-in#{running.firsts.link}', running.port)}",
+            "",
+        ]
+    if running.firsts.key:
         lines += [
             "  Your first gateway key. It is shown this once, only its hash is kept:",
             "",
-            f"    {running.first_key}",
+            f"    {running.firsts.key}",
             "",
         ]
-        lines += _first_steps(url, running.first_key)
+        lines += _first_steps(url, running.firsts.key)
     else:
         lines += [f"  New key      {own} keys create --name NAME{options}"]
     lines += [f"  Requests     {own} usage requests{options}"]
