@@ -171,6 +171,7 @@ def test_a_limit_that_is_none_is_named(ask: Any, path: str, query: str) -> None:
         (b'{"id": 7}', 422, "invalid"),
         (b'{"id": "no uuid"}', 422, "invalid"),
         (b'{"id": ""}', 422, "invalid"),
+        (b'{"name": "x"}', 422, "invalid"),
         (b'{"sessionName": 7}', 422, "invalid"),
         (b'{"sessionName": "a\\u0000b"}', 422, "invalid"),
         (b'{"sessionName": "%b"}' % (b"x" * 256), 422, "invalid"),

@@ -27,7 +27,7 @@ from majordomo.record.framing import OpeningMould
 _ANY_TIME = 2**62  # microseconds; takes as many bytes as every time of this age
 
 _OWN_PAGES = frozenset({b"/", b"/health", b"/readyz", b"/metrics", b"/favicon.ico", b"/api"})
-_OWN_PREFIXES = (b"/api/", b"/assets/")
+_OWN_PREFIXES = (b"/api/", b"/assets/", b"/claude-sessions/")
 
 _CLAUDE_CODE = "claude-code"  # a caller who names this as its client is one
 _CLAUDE_AGENT = re.compile(rb"claude-cli/([0-9][\w.+-]{0,63})")

@@ -1,6 +1,6 @@
 """The control API of Claude Code's sessions: five routes, each for the sessions of the key that asks.
 
-Their JSON is camelCase, unlike the rest of the API: it is what the companion of the first version spoke.
+Their JSON is camelCase, unlike the rest of the API: so they were promised.
 """
 
 import datetime as dt
@@ -128,7 +128,7 @@ class SessionRequests(BaseModel):
 class NewSession(BaseModel):
     """What a session may be started with; all of it may be left out."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     id: str | None = Field(
         None,

@@ -36,7 +36,9 @@ class Envelope:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *_HEADERS]}
+                own = list(message.get("headers", ()))
+                named = {name for name, _ in own}  # a page that needs another policy has brought it
+                message = {**message, "headers": [*own, *(header for header in _HEADERS if header[0] not in named)]}
             elif head:
                 message = {**message, "body": b""}
             await send(message)
