@@ -22,10 +22,10 @@ NODE_TESTS := $(dir $(wildcard tests/*/package.json tests/*/*/package.json))
 # The environment's own `node` comes first, so that the tests do not depend on the machine's.
 WITH_NODE = PATH="$(abspath $(BIN)):$$PATH"
 
-.PHONY: help run test check lint campaign bench bench-quick bench-deps demo docs prices fmt lock clean
+.PHONY: help run test check lint campaign claude-campaign bench bench-quick bench-deps demo docs prices fmt lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  ARGS='...' is passed on to run, demo and bench, PYTEST_ARGS='...' to test; PYTHON and VENV choose the interpreter and the environment."
 
 run: $(VENV)/.installed ## install and start the gateway with an embedded PostgreSQL
@@ -50,6 +50,10 @@ campaign: $(VENV)/.installed-dev node-packages ## the long campaigns: kills, out
 	@$(WITH_NODE) CAMPAIGN_ROUNDS=$${CAMPAIGN_ROUNDS:-150} CAMPAIGN_OUTAGE_SECONDS=$${CAMPAIGN_OUTAGE_SECONDS:-60} \
 	  CAMPAIGN_SOAK_SECONDS=$${CAMPAIGN_SOAK_SECONDS:-3600} \
 	  $(BIN)/python -m pytest -m slow -s -o faulthandler_timeout=14400 $(PYTEST_ARGS)
+
+claude-campaign: $(VENV)/.installed-dev node-packages ## fifty random sessions of Claude Code each way, every price thrice (some six minutes); CLAUDE_SEED repeats one
+	@$(WITH_NODE) CLAUDE_SESSIONS=$${CLAUDE_SESSIONS:-50} CLAUDE_PRICE_ROUNDS=$${CLAUDE_PRICE_ROUNDS:-3} \
+	  $(BIN)/python -m pytest -s -o faulthandler_timeout=3600 tests/claude_code $(PYTEST_ARGS)
 
 bench: $(VENV)/.installed-bench ## compare with nginx, Go, LiteLLM and Portkey on one core each (needs nginx and wrk)
 	$(BIN)/python -m bench $(ARGS)

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from typing import NamedTuple
 
+import pytest
 from claude_cli.cli import ClaudeCode
 from claude_cli.provider import ScriptedProvider, Served, usage
 from claude_cli.scenario import Director, Scenario, Step, Turn, perform
@@ -84,19 +85,24 @@ def run(claude: ClaudeCode, provider: ScriptedProvider, session: str) -> list[Se
     return [sent(one) for one in provider.messages()]
 
 
-def test_the_gateway_changes_nothing_of_what_the_provider_gets(
-    claude_gateway: Gateway, claude_at: ClaudeAt, claude_provider: ScriptedProvider
+@pytest.mark.parametrize("way", ["gateway", "companion", "companion without a gateway"])
+def test_what_stands_in_between_changes_nothing_of_what_the_provider_gets(
+    claude_gateway: Gateway, claude_at: ClaudeAt, claude_provider: ScriptedProvider, way: str
 ) -> None:
     session = str(uuid.uuid4())
-    claude = claude_at(
-        claude_provider.url + "/anthropic"
-    )  # where the gateway calls it: ids in replies depend on the path
+    direct = claude_provider.url + "/anthropic"  # as the gateway calls it
+    claude = claude_at(direct, ENABLE_TOOL_SEARCH="true")  # the companion sets it where the provider is Anthropic
     without = run(claude, claude_provider, session)
-    claude.environment["ANTHROPIC_BASE_URL"] = claude_gateway.base_url
-    claude.send_headers(claude_gateway.headers(claude_gateway.tag(), Client="claude-code", Team="platform"))
-    through = run(claude, claude_provider, session)
+    if way == "gateway":
+        claude.go_through(claude_gateway, claude_gateway.tag())
+    elif way == "companion":
+        del claude.environment["ANTHROPIC_BASE_URL"]
+        claude.go_behind_companion(claude_gateway, claude_gateway.tag())
+    else:
+        claude.go_behind_companion(None)
+    between = run(claude, claude_provider, session)
     kinds = {one.kind for one in claude_provider.messages()}
     assert kinds == {"main", "agent", "web search"}
     assert len(without) == 14
-    assert sum(len(one.body) for one in without) > 900_000
-    assert through == without
+    assert sum(len(one.body) for one in without) > 500_000
+    assert between == without

@@ -89,9 +89,9 @@ def test_every_model_and_kind_of_usage_is_booked_as_the_tool_does(
     tell(f"CLAUDE_SEED={SEED} CLAUDE_PRICE_ROUNDS={PRICE_ROUNDS} {account}")
     dice = Random(f"{SEED}/{account}")
     # A legacy model is asked as the newest Opus unless it is told otherwise.
-    claude = claude_at(claude_gateway.base_url, CLAUDE_CODE_DISABLE_LEGACY_MODEL_REMAP="1", **ACCOUNTS[account])
+    claude = claude_at(CLAUDE_CODE_DISABLE_LEGACY_MODEL_REMAP="1", **ACCOUNTS[account])
     tag = claude_gateway.tag()
-    claude.send_headers(claude_gateway.headers(tag, Client="claude-code"))
+    claude.go_through(claude_gateway, tag)
     totals = []
     with claude.conversation() as conversation:
         for model in (KNOWN if account == "key" else KNOWN[:2]) + OTHERS:
@@ -120,9 +120,8 @@ def test_an_advisors_turn_is_a_second_booking_in_the_same_row(
 ) -> None:
     """The tool adds the two to its total one after the other, the row holds their sum: the last bit may differ."""
     dice = Random(SEED)
-    claude = claude_at(claude_gateway.base_url)
-    tag = claude_gateway.tag()
-    claude.send_headers(claude_gateway.headers(tag, Client="claude-code"))
+    claude, tag = claude_at(), claude_gateway.tag()
+    claude.go_through(claude_gateway, tag)
     expected, total = [], 0.0
     with claude.conversation("--model", "claude-opus-4-8") as conversation:
         for advisor in KNOWN + OTHERS:
@@ -150,9 +149,8 @@ def test_an_advisors_turn_is_a_second_booking_in_the_same_row(
 def test_what_the_provider_bills_more_for_the_tool_does_not_book(
     claude_gateway: Gateway, claude_at: ClaudeAt, claude_provider: ScriptedProvider, model: str, said: dict[str, Any]
 ) -> None:
-    claude = claude_at(claude_gateway.base_url)
-    tag = claude_gateway.tag()
-    claude.send_headers(claude_gateway.headers(tag, Client="claude-code"))
+    claude, tag = claude_at(), claude_gateway.tag()
+    claude.go_through(claude_gateway, tag)
     claude_provider.queue(Script(usage=said))
     result = claude.ask("Go on.", "--model", model)
     (row,) = ledgers.rows_of(claude_gateway, tag, 1)

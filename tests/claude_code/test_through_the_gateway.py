@@ -17,9 +17,8 @@ ClaudeAt = Callable[..., ClaudeCode]
 def test_every_turn_of_a_task_is_one_exact_row(
     claude_gateway: Gateway, claude_at: ClaudeAt, claude_provider: ScriptedProvider
 ) -> None:
-    tag = claude_gateway.tag()
-    claude = claude_at(claude_gateway.base_url)
-    claude.send_headers(claude_gateway.headers(tag, Client="claude-code"))
+    claude, tag = claude_at(), claude_gateway.tag()
+    claude.go_through(claude_gateway, tag)
     claude_provider.queue(
         Script(tools=(ToolCall("Bash", {"command": "echo done"}),), usage=usage(2_000, 31, short=4_000)),
         Script(text="It is done.", usage=usage(12, 7, read=4_000, short=300)),

@@ -12,10 +12,12 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from companion_process import command as companion
+from gateway_fixture import Gateway
 
 #: Seconds for one run or one turn. They take one; a busy machine gets more, and retries need their pauses.
 RUN_SECONDS = 120.0
@@ -58,17 +60,15 @@ class Result:
 
 
 class ClaudeCode:
-    """The tool with a home of its own. ``launcher`` goes in front of it on the command line (the companion)."""
+    """The tool with a home of its own."""
 
-    def __init__(
-        self, binary: Path, folder: Path, base_url: str | None, launcher: Sequence[str] = (), **variables: str
-    ) -> None:
+    def __init__(self, binary: Path, folder: Path, base_url: str | None, **variables: str) -> None:
         self.binary = binary
         self.home = folder / "home"
         self.work = folder / "work"
         for place in (self.home, self.work):
             place.mkdir(exist_ok=True)
-        self.launcher = list(launcher)
+        self.launcher: list[str] = []  # in front of it on the command line
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
@@ -83,6 +83,21 @@ class ClaudeCode:
             **({"ANTHROPIC_BASE_URL": base_url} if base_url is not None else {}),
             **variables,
         }
+
+    def go_through(self, gateway: Gateway, tag: str) -> None:
+        """The simple way: the gateway's address, and its headers with every request."""
+        self.environment["ANTHROPIC_BASE_URL"] = gateway.base_url
+        self.send_headers(gateway.headers(tag, Client="claude-code"))
+
+    def go_behind_companion(self, gateway: Gateway | None, tag: str = "", *options: str) -> None:
+        """Behind ``majordomo-companion exec``, which goes through the gateway, or straight to where it would go."""
+        if gateway is None:
+            told = ["--standalone"]
+        else:
+            told = ["--gateway", gateway.base_url, "--metadata", f"Test-Case={tag}"]
+            self.environment["MAJORDOMO_API_KEY"] = gateway.key
+        self.launcher = companion("exec", *told, *options, "--")
+        self.environment["MAJORDOMO_COMPANION_DIR"] = str(self.home.parent / "companion")
 
     def command(self, *arguments: str) -> list[str]:
         """The whole command line."""

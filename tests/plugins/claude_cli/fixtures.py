@@ -74,14 +74,14 @@ def claude_gateway(session_gateway: Gateway, claude_provider: ScriptedProvider) 
 
 @pytest.fixture
 def claude_at(claude_binary: Path, tmp_path: Path, offline: None) -> Callable[..., ClaudeCode]:
-    """Makes the tool with a clean home and this base URL: ``claude_at(url)``; see ``ClaudeCode``."""
+    """Makes the tool with a clean home: ``claude_at(base_url, VARIABLE="...")``; see ``ClaudeCode``."""
     made = 0
 
-    def make(base_url: str | None, launcher: tuple[str, ...] = (), **variables: str) -> ClaudeCode:
+    def make(base_url: str | None = None, **variables: str) -> ClaudeCode:
         nonlocal made
         made += 1
         folder = tmp_path / str(made)
         folder.mkdir()
-        return ClaudeCode(claude_binary, folder, base_url, launcher, **variables)
+        return ClaudeCode(claude_binary, folder, base_url, **variables)
 
     return make

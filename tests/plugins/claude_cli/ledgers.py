@@ -92,6 +92,19 @@ def unexplained(row: Any) -> str | None:
     return f"{row['query_class']}, {row['outcome']}: billed {billed}, booked {booked}"
 
 
+def told(rows: Sequence[Any]) -> str:
+    """What was billed, booked, and why the two differ, for whoever reads along."""
+    billed = sum((row["total_cost"] or Decimal(0) for row in rows), Decimal(0))
+    uncounted: dict[str, Decimal] = {}
+    for row in rows:
+        share = (row["total_cost"] or Decimal(0)) - Decimal(row["usage_cost"] or 0)
+        if share > ROUNDING:
+            why = row["query_class"] if row["query_class"] in UNCOUNTED else row["error_type"] or row["outcome"]
+            uncounted[why] = uncounted.get(why, Decimal(0)) + share
+    parts = ", ".join(f"{why} {share:.6f}" for why, share in sorted(uncounted.items()))
+    return f"billed {billed:f}" + (f", of which not counted: {parts}" if parts else "")
+
+
 def sums(rows: Sequence[Any]) -> set[float]:
     """What the bookings may come to: in the order in which the replies ended, and, for those that ran side by side, in
     any order of them."""

@@ -216,8 +216,16 @@ def _attempts(steps: tuple[Step, ...]) -> Iterator[Script]:
         yield step.script
 
 
-def perform(scenario: Scenario, director: Director, provider: ScriptedProvider, claude: ClaudeCode) -> Result:
-    """Play a scenario with the tool, turn by turn; its last result. What a turn is in stands in the ledger's truth."""
+@dataclass(frozen=True)
+class Performance:
+    """How a session went, as the tool tells it."""
+
+    result: Result  # of the last turn; its cost is of all
+    last_words: str  # what was written to standard error
+
+
+def perform(scenario: Scenario, director: Director, provider: ScriptedProvider, claude: ClaudeCode) -> Performance:
+    """Play a scenario with the tool, turn by turn. Whether a request was made in plan mode is noted in the ledger."""
     provider.play = director
     planning = False
     with claude.conversation(*scenario.arguments) as conversation:
@@ -231,4 +239,4 @@ def perform(scenario: Scenario, director: Director, provider: ScriptedProvider, 
             director.begin(turn)
             result = conversation.say(turn.prompt)
         conversation.end()
-    return result
+    return Performance(result, "".join(conversation.last_words))
