@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 import uvloop
@@ -20,7 +21,8 @@ from majordomo.admit.key_feed import KeyFeed
 from majordomo.admit.keys import KeyRing
 from majordomo.admit.sessions import SessionOwners
 from majordomo.budget.estimate import Estimator
-from majordomo.budget.gate import Gate, OwnTreasury
+from majordomo.budget.gate import Gate
+from majordomo.budget.keeper import Keeper
 from majordomo.clock import wall_us
 from majordomo.forward.books import Books
 from majordomo.forward.caller import Caller
@@ -96,6 +98,8 @@ class FrontDesk:
             keep_seconds=settings.upstream_keepalive,
             connect_timeout=settings.upstream_connect_timeout,
         )
+        keeper = Keeper(self._launch.database_url, UUID(self._journal.folder.name).bytes)
+        gate = Gate(Estimator(self._pricer), keeper)
         desk = Desk(
             settings,
             planner=gateway_planner(settings, self._places.back_office_socket),
@@ -104,13 +108,14 @@ class FrontDesk:
             sessions=self._sessions,
             books=Books(self._journal, self._pricer, settings.max_reading_bytes),
             pool=pool,
-            gate=Gate(Estimator(self._pricer), OwnTreasury()),
+            gate=gate,
         )
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         tasks = [
             loop.create_task(self._feed.run()),
+            loop.create_task(keeper.run(gate)),
             loop.create_task(desk.keep_time()),
             loop.create_task(self._look_at_prices()),
             loop.create_task(self._publish(desk)),

@@ -37,9 +37,14 @@ async def taking(connection: Any, budget: Budget, least: int, want: int | None =
 
 def renewed(books: Books, seconds: float) -> dict[Cell, int]:
     async def renewing(connection: Any) -> dict[Cell, int]:
-        return await renew(connection, await load_index(connection), DESKS[0].bytes, seconds=seconds)
+        held = await renew(connection, await load_index(connection), DESKS[0].bytes, {}, seconds=seconds)
+        return {cell: one.amount for cell, one in held.items()}
 
     return books.ask(renewing)
+
+
+async def giving_back(connection: Any, budget: Budget, amount: int) -> None:
+    await give_back(connection, await load_index(connection), DESKS[0].bytes, {cell(budget): amount})
 
 
 def held(books: Books) -> Decimal:
@@ -49,12 +54,12 @@ def held(books: Books) -> Decimal:
 def test_a_lease_is_a_part_of_what_is_left_and_never_more(books: Books) -> None:
     budget = books.make(limit="1")
     first = lease(books, budget, FEMTO // 100, FEMTO)
-    assert first == Lease(granted=FEMTO // 4, spent=0, leased=FEMTO // 4, limit=FEMTO)
+    assert first == Lease(granted=FEMTO // 4, spent=0, leased=FEMTO // 4, limit=FEMTO, held=FEMTO // 4, settled=0)
     second = lease(books, budget, FEMTO // 100, FEMTO, desk=DESKS[1])
     assert second.granted == FEMTO * 3 // 16
     assert lease(books, budget, FEMTO, desk=DESKS[2]).granted == 0
     assert lease(books, budget, FEMTO - second.leased, desk=DESKS[2]).granted == FEMTO - second.leased  # to the last
-    assert lease(books, budget, 1, desk=DESKS[3]) == Lease(granted=0, spent=0, leased=FEMTO, limit=FEMTO)
+    assert lease(books, budget, 1, desk=DESKS[3]) == Lease(0, spent=0, leased=FEMTO, limit=FEMTO, held=0, settled=0)
 
 
 def test_counts_are_leased_whole(books: Books) -> None:
@@ -141,15 +146,40 @@ def test_a_lease_that_nobody_renews_runs_out_and_cannot_be_renewed_after(books: 
     assert lease(books, budget, FEMTO, seconds=0.05).granted == FEMTO
     assert renewed(books, 0.05) == {cell(budget): FEMTO}
     books.sql("SELECT pg_sleep(0.06)")
+    assert lease(books, budget, FEMTO, desk=DESKS[1], seconds=0.01).granted == FEMTO
     assert renewed(books, 60) == {}
-    assert lease(books, budget, FEMTO, desk=DESKS[1]).granted == FEMTO
-    assert renewed(books, 60) == {}
+
+
+def test_what_has_run_out_and_nobody_took_can_be_renewed(books: Books) -> None:
+    budget = books.make(limit="1")
+    lease(books, budget, FEMTO, seconds=0.01)
+    books.sql("SELECT pg_sleep(0.02)")
+    assert renewed(books, 60) == {cell(budget): FEMTO}
+    assert lease(books, budget, 1, desk=DESKS[1], seconds=0.01).granted == 0
+
+
+def test_a_server_that_was_away_leaves_holders_the_time_to_come_back(books: Books) -> None:
+    budget = books.make(limit="1")
+    lease(books, budget, FEMTO, seconds=0.01)
+    books.sql("SELECT pg_sleep(0.02)")
+    days = 86_400 * 365
+    assert lease(books, budget, 1, desk=DESKS[1], seconds=days).granted == 0  # it started less than a lease ago
+    assert lease(books, budget, 1, desk=DESKS[1], seconds=0.01).granted == 1
+
+
+def test_a_lease_tells_what_of_it_is_counted(books: Books) -> None:
+    budget = books.make(limit="1")
+    desk = UUID(int=0xABC)
+    lease(books, budget, FEMTO // 2, desk=desk)
+    books.sql("UPDATE budget_leases SET amount = amount - 0.2, settled = settled + 0.2")
+    looked = lease(books, budget, 0, desk=desk)
+    assert (looked.granted, looked.held, looked.settled) == (0, FEMTO * 3 // 10, FEMTO // 5)
 
 
 def test_what_is_given_back_can_be_taken_by_others(books: Books) -> None:
     budget = books.make(limit="1", unit="usd")
     lease(books, budget, FEMTO)
-    books.ask(lambda c: give_back(c, budget, cell(budget), DESKS[0].bytes, FEMTO // 2))
+    books.ask(lambda c: giving_back(c, budget, FEMTO // 2))
     assert lease(books, budget, FEMTO // 2, desk=DESKS[1]).granted == FEMTO // 2
     assert lease(books, budget, 1, desk=DESKS[1]).granted == 0
 
@@ -226,7 +256,7 @@ def test_a_strict_limit_holds_at_every_moment_while_desks_take_and_rows_settle(b
             row = exchange(NOW, costs=(used, 0, 0, 0, 0))
             async with connection.transaction():
                 await ledger.add(connection, [Finished(*row, holder.bytes)])  # type: ignore[arg-type]
-        await give_back(connection, budget, cell(budget), holder.bytes, room)
+        await give_back(connection, await load_index(connection), holder.bytes, {cell(budget): room})
         await connection.close()
 
     async def watch() -> None:

@@ -35,6 +35,9 @@ class Treasury(Protocol):
     def opened(self, purse: Purse) -> None:
         """A cell was seen for the first time, or the limit of its budget has changed."""
 
+    def forgotten(self, purse: Purse) -> None:
+        """The gate remembers this cell no more."""
+
     def exhausted(self, purse: Purse, amount: int) -> bool:
         """True if asking for so much more would be in vain."""
 
@@ -48,6 +51,9 @@ class OwnTreasury:
     def opened(self, purse: Purse) -> None:
         """Give it everything that is left."""
         purse.granted = purse.limit - purse.base
+
+    def forgotten(self, purse: Purse) -> None:
+        """Nothing was lent."""
 
     def exhausted(self, purse: Purse, amount: int) -> bool:
         """There is nobody to ask."""
@@ -203,7 +209,7 @@ class Gate:
         idle = [(cell, purse) for cell, purse in self._purses.items() if not purse.reserved]
         over = [cell for cell, purse in idle if purse.ends_us is not None and purse.ends_us <= at_us]
         for cell in over or [cell for cell, _ in idle[: len(idle) // 2]]:
-            del self._purses[cell]
+            self._treasury.forgotten(self._purses.pop(cell))
 
     def _hold(self, purse: Purse, estimate: Estimate) -> Hold | Refusal:
         budget = purse.budget

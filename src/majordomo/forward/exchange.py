@@ -26,12 +26,15 @@ from majordomo.forward.providers import Provider
 from majordomo.forward.reply_head import ReplyHead, read_reply_head, request_id_of
 from majordomo.forward.request import Request
 from majordomo.forward.upstream import Upstream
+from majordomo.logs import logger
 from majordomo.record.frames import Close, Outcome
 from majordomo.record.journal import JournalFull
 
 if TYPE_CHECKING:
     from majordomo.forward.caller import Caller
     from majordomo.forward.desk import Desk
+
+_log = logger("exchange")
 
 #: Requests that may be sent again when a reused connection turns out to be dead: they change nothing and cost nothing.
 _SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})
@@ -239,7 +242,13 @@ class Exchange:
             self._pass_gate(answer)
 
     async def _wait_at_gate(self, waiting: Waiting) -> None:
-        answer = await self._desk.gate.wait(waiting)
+        try:
+            answer = await self._desk.gate.wait(waiting)
+        except Exception:
+            _log.exception("waiting at the gate failed")
+            self._desk.books.counters.faults += 1
+            self.give_up()
+            return
         if not self.done:
             self._pass_gate(answer)
         elif isinstance(answer, Pass):

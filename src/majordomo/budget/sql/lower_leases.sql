@@ -8,7 +8,8 @@ WITH given AS (
     ORDER BY held.budget_id, held.each_value, held.window_start, held.holder
     FOR NO KEY UPDATE OF held
 )
-UPDATE budget_leases AS held SET amount = greatest(0, held.amount - locked.used)
+UPDATE budget_leases AS held
+SET amount = greatest(0, held.amount - locked.used), settled = held.settled + locked.used
 FROM locked
 WHERE (held.budget_id, held.each_value, held.window_start, held.holder)
     = (locked.budget_id, locked.each_value, locked.window_start, locked.holder)

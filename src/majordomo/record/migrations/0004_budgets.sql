@@ -76,6 +76,8 @@ CREATE TABLE budget_leases (
     window_start    timestamptz NOT NULL,  -- as in budget_cells; the Unix epoch for a rolling window
     holder          uuid NOT NULL,  -- the front desk's journal
     amount          numeric NOT NULL CHECK (amount >= 0),
+    settled         numeric NOT NULL DEFAULT 0,  -- what its rows have used since it was taken
+    at_risk         numeric NOT NULL DEFAULT 0,  -- what its running requests may use at worst beyond it, as last told
     expires_at      timestamptz NOT NULL,
     PRIMARY KEY (budget_id, each_value, window_start, holder)
 ) WITH (fillfactor = 70);
@@ -138,7 +140,8 @@ END $$;
 CREATE FUNCTION majordomo_lease(
     p_budget uuid, p_value text, p_window timestamptz, p_from timestamptz, p_to timestamptz, p_holder uuid,
     p_least numeric, p_want numeric, p_step numeric, p_seconds double precision,
-    OUT granted numeric, OUT spent numeric, OUT leased numeric, OUT limit_now numeric
+    OUT granted numeric, OUT spent numeric, OUT leased numeric, OUT limit_now numeric, OUT held numeric,
+    OUT settled numeric
 ) LANGUAGE plpgsql AS $$
 DECLARE
     room numeric;
@@ -147,9 +150,15 @@ DECLARE
 BEGIN
     -- One taker at a time for each count; what follows are statements of their own, which see what the one before did.
     PERFORM pg_advisory_xact_lock(hashtextextended(p_budget::text || p_value, 0));
-    DELETE FROM budget_leases
-        WHERE budget_id = p_budget AND each_value = p_value AND window_start = p_window
-            AND expires_at <= clock_timestamp();
+    -- Who could not renew because this server was away is given the time of a lease to come back.
+    DELETE FROM budget_leases AS l
+        WHERE l.budget_id = p_budget AND l.each_value = p_value AND l.window_start = p_window
+            AND l.expires_at <= clock_timestamp()
+            AND clock_timestamp() > pg_postmaster_start_time() + make_interval(secs => p_seconds);
+    SELECT l.amount, l.settled INTO held, settled FROM budget_leases l
+        WHERE l.budget_id = p_budget AND l.each_value = p_value AND l.window_start = p_window AND l.holder = p_holder;
+    held := coalesce(held, 0);
+    settled := coalesce(settled, 0);
     SELECT CASE b.unit WHEN 'usd' THEN p_step ELSE greatest(1, p_step) END, b.limit_amount + coalesce((
             SELECT sum(r.amount) FROM budget_raises r WHERE r.budget_id = b.id AND r.until > clock_timestamp()), 0),
         coalesce((
@@ -177,6 +186,7 @@ BEGIN
     END IF;
     granted := p_least + more;
     leased := leased + granted;
+    held := held + granted;
     INSERT INTO budget_leases AS held (budget_id, each_value, window_start, holder, amount, expires_at)
         VALUES (p_budget, p_value, p_window, p_holder, granted, clock_timestamp() + make_interval(secs => p_seconds))
         ON CONFLICT (budget_id, each_value, window_start, holder) DO UPDATE
