@@ -26,7 +26,10 @@ FIRST_RATIO = 0.3
 #: Output tokens before anything was learned: measured replies of coding agents have a median of 200 and a mean of 600.
 FIRST_OUTPUT = 1024
 
-#: How much one request weighs in a learned average.
+#: More tokens than bytes come from what a body only refers to; that says nothing of the next one's text.
+_HIGHEST_RATIO = 1.0
+
+#: How much one request weighs in a learned average; the first ones weigh more.
 _WEIGHT = 0.1
 #: The share of replies that the output estimate is to cover.
 _QUANTILE = 0.8
@@ -95,8 +98,8 @@ class _Habits:
     def learn(self, input_bytes: int, prompt: int, read: int, write: int, output: int) -> None:
         """One finished request; counts are tokens."""
         if prompt and input_bytes:
-            weight = _WEIGHT if self.replies else 1.0
-            self.ratio += weight * (prompt / input_bytes - self.ratio)
+            weight = max(_WEIGHT, 1 / (self.replies + 2))
+            self.ratio += weight * (min(prompt / input_bytes, _HIGHEST_RATIO) - self.ratio)
             self.read += weight * (read / prompt - self.read)
             self.write += weight * (write / prompt - self.write)
         self.outputs[min(output.bit_length(), _POWERS - 1)] += 1
