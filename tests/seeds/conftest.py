@@ -25,6 +25,19 @@ MESSAGES = "/v1/messages"
 GEMINI = "/v1beta/models/gemini-2.5-flash:generateContent"
 
 
+class Turn(msgspec.Struct, frozen=True):
+    """What a turn of Claude Code's has besides: its mode, and what the reply holds."""
+
+    tools: tuple[str, ...] = ()
+    thinking: bool = False
+    planning: bool = False
+
+    @property
+    def stop_reason(self) -> str:
+        """As Anthropic says it."""
+        return "tool_use" if self.tools else "end_turn"
+
+
 class Asked(msgspec.Struct, frozen=True):
     """One request of the history, with what it costs by hand. ``cost`` None: no price is known."""
 
@@ -37,7 +50,12 @@ class Asked(msgspec.Struct, frozen=True):
     days_ago: int = 0
     status: int = 200
     provider: str | None = None
+    turn: Turn | None = None  # of the one session of Claude Code's
 
+
+#: The session that the companion named for all turns.
+SESSION = "5e5510aa-0000-4000-8000-000000000001"
+PLAN_MODE = "<system-reminder>\nPlan mode is active. The user does not want you to execute yet.\n</system-reminder>"
 
 # USD per million: gpt-4o-mini 0.15 and 0.60, claude-haiku-4-5 1 and 5, gemini-2.5-flash 0.30 and 2.50
 HISTORY = (
@@ -49,10 +67,12 @@ HISTORY = (
           {"FEATURE": "chat", "team": "support", "uSER-iD": "u2", "developer": "alice"}),
     # 3000 x 1 + 700 x 5 = 6500
     Asked("Bob", MESSAGES, "claude-haiku-4-5", (3000, 700), USD("0.0065"),
-          {"Feature": "document-review", "Team": "legal", "User-Id": "u1", "Developer": "bob", "Project": "shop-api"}),
+          {"Feature": "document-review", "Team": "legal", "User-Id": "u1", "Developer": "bob", "Project": "shop-api"},
+          turn=Turn(("Bash", "Read"), thinking=True)),
     # 100 x 1 + 20 x 5 = 200
     Asked("Bob", MESSAGES, "claude-haiku-4-5", (100, 20), USD("0.0002"),
-          {"Feature": "document-review", "Team": "legal", "User-Id": "u3", "Project": "shop-api"}),
+          {"Feature": "document-review", "Team": "legal", "User-Id": "u3", "Project": "shop-api"},
+          turn=Turn(("Read",), planning=True)),
     # 500 x 0.30 + 200 x 2.50 = 650
     Asked("Alice", GEMINI, "gemini-2.5-flash", (500, 200), USD("0.00065"),
           {"Feature": "email-drafting", "Team": "growth", "User-Id": "u2", "Project": "web-shop"}),
@@ -68,7 +88,8 @@ HISTORY = (
           {"Feature": "chat", "Team": "support", "User-Id": "u1", "Developer": "alice"}, days_ago=8),
     # 9000 x 1 + 2000 x 5 = 19000, four months ago
     Asked("Bob", MESSAGES, "claude-haiku-4-5", (9000, 2000), USD("0.019"),
-          {"Feature": "document-review", "Team": "legal", "User-Id": "u6", "Developer": "bob"}, days_ago=125),
+          {"Feature": "document-review", "Team": "legal", "User-Id": "u6", "Developer": "bob"}, days_ago=125,
+          turn=Turn(thinking=True)),
 )  # fmt: skip
 
 
@@ -92,6 +113,7 @@ class Past:
         self.gateway = gateway
         self.keys = keys
         self.rows = rows
+        self.session = SESSION
 
     def ask(self, name: str, **replaced: str) -> list[tuple[Any, ...]]:
         """The answer to ``sql/NAME.sql``, run word for word (but for a placeholder that the document names as one)."""
@@ -121,7 +143,14 @@ def _send(gateway: Gateway, key: str, asked: Asked) -> str:
     headers |= {"X-Majordomo-Key": key, "x-script": json.dumps(_script(asked))}
     if asked.provider is not None:
         headers["X-Majordomo-Provider"] = asked.provider
-    body = {"model": asked.model, "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}
+    texts = ["Hello"]
+    if asked.turn is not None:
+        headers["X-Majordomo-Client"] = "claude-code"
+        headers["X-Majordomo-ClaudeCode-Session-Id"] = SESSION
+        headers["User-Agent"] = "claude-cli/2.1.197 (external, cli)"
+        texts += [PLAN_MODE] if asked.turn.planning else []
+    messages = [{"role": "user", "content": [{"type": "text", "text": text} for text in texts]}]
+    body = {"model": asked.model, "max_tokens": 100, "messages": messages}
     connection = http.client.HTTPConnection(urlsplit(gateway.base_url).netloc, timeout=30)
     try:
         connection.request("POST", asked.path, json.dumps(body), headers)
@@ -141,7 +170,11 @@ def _script(asked: Asked) -> dict[str, Any]:
         usage = {"input_tokens": given, "output_tokens": got}
     else:
         usage = {"promptTokenCount": given, "candidatesTokenCount": got, "totalTokenCount": given + got}
-    return {"status": asked.status, "usage": usage, "delay_ms": 20}
+    script = {"status": asked.status, "usage": usage, "delay_ms": 20}
+    if asked.turn is not None:
+        script["tools"] = [{"name": name} for name in asked.turn.tools]
+        script["thinking"] = "Let me see." if asked.turn.thinking else None
+    return script
 
 
 def _activate_feature(gateway: Gateway, key: dict[str, Any]) -> None:
@@ -166,8 +199,9 @@ async def _age(dsn: str, ids: list[str]) -> None:
     try:
         for asked, id_ in zip(HISTORY, ids, strict=True):
             if asked.days_ago:
-                earlier = "UPDATE llm_requests SET requested_at = requested_at - make_interval(days => $2)"
-                await connection.execute(f"{earlier} WHERE id = $1::text::uuid", id_, asked.days_ago)
+                for table, moment in (("llm_requests", "requested_at"), ("claude_request_details", "created_at")):
+                    earlier = f"UPDATE {table} SET {moment} = {moment} - make_interval(days => $2)"
+                    await connection.execute(f"{earlier} WHERE id = $1::text::uuid", id_, asked.days_ago)
     finally:
         await connection.close()
 

@@ -5,7 +5,6 @@ The answers are worked out here anew, in Python, from what was asked and the cos
 
 import datetime as dt
 import itertools
-import uuid
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from pathlib import Path
@@ -117,79 +116,57 @@ def test_cost_per_project(past: Any) -> None:
     assert past.ask("cost_per_project") == expected
 
 
-SESSION = "5e5510aa-0000-4000-8000-000000000001"
-
-
 @pytest.fixture(scope="session")
-def details(past: Any) -> list[tuple[Any, list[str], bool, bool, str]]:
-    """Details set beside the real rows of Anthropic requests: row, tools, thinking, plan mode, stop reason."""
-    rows = [row for row in past.rows if row.asked.path == "/v1/messages"]
-    kinds = [
-        (["Bash", "Read"], True, False, "tool_use"),
-        (["Read"], False, True, "tool_use"),
-        ([], True, False, "end_turn"),
-    ]
-    made = [(row, *kind) for row, kind in zip(rows, kinds, strict=True)]
-    sql = past.gateway.sql
-    for row, tools, thinking, plan, stop in made:
-        sql(
-            "INSERT INTO claude_request_details (id, llm_request_id, session_id, tool_names, tool_use_count,"
-            " has_thinking, is_plan_mode, stop_reason, created_at)"
-            " VALUES ($1, $2::text::uuid, $3::text::uuid, $4, $5, $6, $7, $8, $9)",
-            uuid.uuid4(), row.id, SESSION, tools, len(tools), thinking, plan, stop, row.requested_at,
-        )  # fmt: skip
-    sql(
-        "INSERT INTO claude_sessions (id, majordomo_api_key_id, total_requests, total_input_tokens,"
-        " total_output_tokens, total_cost) VALUES ($1::text::uuid, $2::text::uuid, $3, $4, $5, $6)",
-        SESSION, past.keys["Bob"]["id"], len(rows), tokens(rows, 0), tokens(rows, 1), total(rows),
-    )  # fmt: skip
-    return made
+def turns(past: Any) -> list[Any]:
+    """The requests of Claude Code's."""
+    return [row for row in past.rows if row.asked.turn is not None]
 
 
-def test_model_usage_breakdown(past: Any, details: Any) -> None:
-    rows = [detail[0] for detail in details]
+def test_model_usage_breakdown(past: Any, turns: Any) -> None:
+    rows = turns
     expected = [("claude-haiku-4-5", len(rows), tokens(rows, 0), tokens(rows, 1), total(rows))]
     assert past.ask("model_usage_breakdown") == expected
 
 
-def test_tool_usage(past: Any, details: Any) -> None:
-    used = list(itertools.chain.from_iterable(detail[1] for detail in details))
+def test_tool_usage(past: Any, turns: Any) -> None:
+    used = list(itertools.chain.from_iterable(row.asked.turn.tools for row in turns))
     expected = sorted(((tool, used.count(tool)) for tool in set(used)), key=lambda line: -line[1])
     assert past.ask("tool_usage") == expected
 
 
-def test_thinking_cost(past: Any, details: Any) -> None:
-    groups = grouped(details, lambda detail: detail[2])
-    expected = {(flag, len(some), total(detail[0] for detail in some)) for flag, some in groups.items()}
+def test_thinking_cost(past: Any, turns: Any) -> None:
+    groups = grouped(turns, lambda row: row.asked.turn.thinking)
+    expected = {(flag, len(rows), total(rows)) for flag, rows in groups.items()}
     assert set(past.ask("thinking_cost")) == expected
 
 
-def test_plan_mode_cost(past: Any, details: Any) -> None:
-    groups = grouped(details, lambda detail: "Plan Mode" if detail[3] else "Full Mode")
-    expected = {(mode, len(some), total(detail[0] for detail in some)) for mode, some in groups.items()}
+def test_plan_mode_cost(past: Any, turns: Any) -> None:
+    groups = grouped(turns, lambda row: "Plan Mode" if row.asked.turn.planning else "Full Mode")
+    expected = {(mode, len(rows), total(rows)) for mode, rows in groups.items()}
     assert set(past.ask("plan_mode_cost")) == expected
 
 
-def test_daily_spend(past: Any, details: Any) -> None:
-    groups = grouped([detail[0] for detail in details], lambda row: row.requested_at.date())
+def test_daily_spend(past: Any, turns: Any) -> None:
+    groups = grouped(turns, lambda row: row.requested_at.date())
     expected = sorted(((day, len(rows), total(rows)) for day, rows in groups.items()), reverse=True)
     assert past.ask("daily_spend") == expected
 
 
-def test_session_summary(past: Any, details: Any) -> None:
-    rows = [detail[0] for detail in details]
+def test_session_summary(past: Any, turns: Any) -> None:
     ((session, name, _, ended, *sums),) = past.ask("session_summary")
-    assert (str(session), name, ended) == (SESSION, "Bob", None)
-    assert sums == [len(rows), tokens(rows, 0), tokens(rows, 1), total(rows)]
+    assert (str(session), name, ended) == (past.session, "Bob", None)
+    assert sums == [len(turns), tokens(turns, 0), tokens(turns, 1), total(turns)]
 
 
-def test_requests_in_a_session(past: Any, details: Any) -> None:
-    ordered = sorted(details, key=lambda detail: detail[0].requested_at)
+def test_requests_in_a_session(past: Any, turns: Any) -> None:
     expected = [
-        (row.asked.model, *row.asked.tokens, row.asked.cost, tools, len(tools), thinking, plan, stop, row.requested_at)
-        for row, tools, thinking, plan, stop in ordered
-    ]
-    assert past.ask("requests_in_a_session", your_session_uuid_here=SESSION) == expected
+        (row.asked.model, *row.asked.tokens, row.asked.cost, list(turn.tools), len(turn.tools), turn.thinking,
+         turn.planning, turn.stop_reason, row.requested_at)
+        for row in sorted(turns, key=lambda row: row.requested_at)
+        for turn in [row.asked.turn]
+    ]  # fmt: skip
+    assert len(expected) == 3
+    assert past.ask("requests_in_a_session", your_session_uuid_here=past.session) == expected
 
 
 def test_the_registry_has_every_key_with_its_counts(past: Any) -> None:
