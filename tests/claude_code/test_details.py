@@ -22,6 +22,11 @@ BOOKED = """
     FROM claude_request_details d JOIN llm_requests r ON r.id = d.llm_request_id
     WHERE r.raw_metadata->>'Test-Case' = $1
 """
+#: The session that its rows name.
+SESSION = """
+    SELECT usage_cost, total_requests, source FROM claude_sessions
+    WHERE id IN (SELECT claude_session_id FROM llm_requests WHERE raw_metadata->>'Test-Case' = $1)
+"""
 
 
 def test_a_session_in_and_out_of_plan_mode_is_told_request_by_request(
@@ -52,6 +57,8 @@ def test_a_session_in_and_out_of_plan_mode_is_told_request_by_request(
         ("compaction", False, [], False, *main),
     ]
     assert claude_gateway.sql(BOOKED, tag)[0][0] == result.cost
+    [(total, count, source)] = claude_gateway.sql(SESSION, tag)
+    assert (total, count, source) == (result.cost, len(provider.messages()), "client")
 
 
 def exploring(ask: Ask, kind: str) -> Script:

@@ -13,6 +13,7 @@ from pathlib import Path
 import asyncpg
 
 import majordomo
+from majordomo.meter.claude_code import ClaudeDetails
 from majordomo.record.dead_letter import dead_letters
 from majordomo.record.segments import journal_folders
 from majordomo.record.writer import Writer
@@ -59,8 +60,9 @@ def test_a_writer_killed_at_random_moments_stores_everything_once(
         deadline = time.monotonic() + 30
         while sql("SELECT count(*) AS n FROM llm_requests")[0]["n"] == before and time.monotonic() < deadline:
             for _ in range(60):
-                opening = made.opening(metadata={"Team": f"team-{count % 3}"})
-                close = made.close(opening, billed_once=f"response:{count // 2}")
+                opening = made.opening(metadata={"Team": f"team-{count % 3}"}, claude_session=f"{count % 5:032x}")
+                details = ClaudeDetails(usage_cost=0.5) if count % 3 else None
+                close = made.close(opening, billed_once=f"response:{count // 2}", claude=details)
                 journal.append_opening(opening)
                 journal.append_close(close)
                 cost += close.bill.total_cost if count % 2 else 0
@@ -82,6 +84,14 @@ def test_a_writer_killed_at_random_moments_stores_everything_once(
     assert tuple(row) == (count + 2, count + 2, cost, 2)
     assert sql("SELECT request_count FROM api_keys")[0]["request_count"] == count + 2
     assert sql("SELECT request_count FROM llm_requests_metadata_keys WHERE key_name = 'Team'")[0][0] == count + 2
+    [sessions] = sql("SELECT count(*) AS n, sum(total_requests), sum(total_cost), sum(usage_cost) FROM claude_sessions")
+    [rows] = sql(
+        "SELECT count(*), sum(total_cost), sum(usage_cost) FROM llm_requests r"
+        " LEFT JOIN claude_request_details d ON d.llm_request_id = r.id WHERE claude_session_id IS NOT NULL"
+    )
+    assert tuple(sessions) == (5, *rows)
+    [details] = sql("SELECT count(*) AS rows, count(DISTINCT llm_request_id) AS requests FROM claude_request_details")
+    assert details["rows"] == details["requests"] > 0
     assert list(dead_letters(dead_letter_dir)) == []
     assert list(journal_folders(journal_dir)) == []
     assert sql("SELECT count(*) AS n FROM journal_openings")[0]["n"] == 0

@@ -70,6 +70,8 @@ class KeyFeed:
         while True:
             try:
                 await self._follow()
+            except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
+                attempt = -1  # the tables of a first start are being made this moment
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as lost:
                 if attempt == 0:
                     _log.warning("key store away, serving the keys that are known", reason=type(lost).__name__)
