@@ -30,13 +30,13 @@ SESSION = """
 
 
 def test_a_session_in_and_out_of_plan_mode_is_told_request_by_request(
-    claude_gateway: Gateway, claude_at: Callable[..., ClaudeCode], provider: ScriptedProvider
+    claude_gateway: Gateway, claude_at: Callable[..., ClaudeCode], claude_provider: ScriptedProvider
 ) -> None:
     """Main loop, sub-agent and compaction are in the mode that was set, and the costs add up to the CLI's own total."""
     tag = claude_gateway.tag()
     claude = claude_at(claude_gateway.base_url)
     claude.send_headers(claude_gateway.headers(tag, Client="claude-code"))
-    provider.play = exploring
+    claude_provider.play = exploring
     with claude.conversation("--model", "claude-opus-4-8") as session:
         session.say("Hello.")
         session.set_mode("plan")
@@ -45,7 +45,7 @@ def test_a_session_in_and_out_of_plan_mode_is_told_request_by_request(
         session.say("Go on.")
         result = session.say("/compact")
         assert session.end() == 0
-    claude_gateway.rows(tag, len(provider.messages()))
+    claude_gateway.rows(tag, len(claude_provider.messages()))
     main, agent = ("high", 200_000), (None, 200_000)
     assert [tuple(row.values()) for row in claude_gateway.sql(DETAILS, tag)] == [
         ("main", False, [], False, *main),
@@ -58,7 +58,7 @@ def test_a_session_in_and_out_of_plan_mode_is_told_request_by_request(
     ]
     assert claude_gateway.sql(BOOKED, tag)[0][0] == result.cost
     [(total, count, source)] = claude_gateway.sql(SESSION, tag)
-    assert (total, count, source) == (result.cost, len(provider.messages()), "client")
+    assert (total, count, source) == (result.cost, len(claude_provider.messages()), "client")
 
 
 def exploring(ask: Ask, kind: str) -> Script:
