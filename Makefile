@@ -10,6 +10,9 @@ VENV ?= .venv
 ARGS ?=
 PYTEST_ARGS ?=
 
+# The Pythons that the file made by build-companion can be started with.
+PYTHONS ?= 3.11 3.12 3.13 3.14
+
 # The first Python that is new enough and can make environments; PYTHON=... overrides. The distribution's own comes
 # first: it is built with profile-guided optimisation, which one built by hand often lacks, and saves a sixth per request.
 PYTHON ?= $(shell for p in /usr/bin/python3 python3.13 python3.12 python3.11 python3 python; do \
@@ -22,11 +25,11 @@ NODE_TESTS := $(dir $(wildcard tests/*/package.json tests/*/*/package.json))
 # The environment's own `node` comes first, so that the tests do not depend on the machine's.
 WITH_NODE = PATH="$(abspath $(BIN)):$$PATH"
 
-.PHONY: help run test check lint campaign claude-campaign bench bench-quick bench-deps demo docs prices fmt lock clean
+.PHONY: help run test check lint campaign claude-campaign bench bench-quick bench-deps demo build-companion docs prices fmt lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  ARGS='...' is passed on to run, demo and bench, PYTEST_ARGS='...' to test; PYTHON and VENV choose the interpreter and the environment."
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  ARGS='...' is passed on to run, demo and bench, PYTEST_ARGS='...' to test; PYTHON and VENV choose the interpreter and the environment, PYTHONS what build-companion's file runs with."
 
 run: $(VENV)/.installed ## install and start the gateway with an embedded PostgreSQL
 	@exec $(BIN)/majordomo serve $(ARGS)
@@ -65,6 +68,9 @@ bench-deps: ## install nginx and wrk (Debian packages; needs root)
 	apt-get update -qq
 	apt-get install -y --no-install-recommends nginx-light wrk
 
+build-companion: $(VENV)/.installed ## one executable file, bin/majordomo-companion, for a machine with Python 3.11+ and nothing installed
+	@$(BIN)/python -m majordomo.companion.pack bin/majordomo-companion $(foreach one,$(PYTHONS),--python $(one))
+
 docs: $(VENV)/.installed-dev ## write docs/settings.md and docs/cli.md anew from the code
 	$(BIN)/python docs/reference.py
 
@@ -81,7 +87,7 @@ lock: $(VENV)/.installed-dev ## choose the newest versions that fit pyproject.to
 	 } > constraints.tmp && mv constraints.tmp constraints.txt
 
 clean: ## remove the environment, caches and what was built (never your data)
-	rm -rf $(VENV) build dist artefacts .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) bin build dist artefacts .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests bench docs -name __pycache__ -type d -prune -exec rm -rf {} +
 	rm -rf $(addsuffix node_modules,$(NODE_TESTS))
 

@@ -3,6 +3,8 @@
 ``python docs/reference.py`` writes them; ``--check`` only compares, and exits with 1 if a page is out of step.
 """
 
+import argparse
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,11 +50,16 @@ OpenAI's APIs and is chosen with `X-Majordomo-Provider: NAME`.
 CLI_PREAMBLE = """\
 # Command line
 
-<!-- Made from src/majordomo/cli/ by `make docs`; do not edit. -->
+<!-- Made from src/majordomo/cli/ and src/majordomo/companion/commands/ by `make docs`; do not edit. -->
 
 Tables are for people, `--json` is for programs. Errors go to standard error and say what to do next; the exit code is
 1, or 2 for wrong usage. A command that needs the embedded database uses the running one, or starts it for its own
 duration.
+"""
+
+
+COMPANION_PREAMBLE = """\
+What it is for, and what it does: [companion.md](companion.md).
 """
 
 
@@ -166,12 +173,32 @@ def _type_name(annotation: Any) -> str:
 def cli_page() -> str:
     """Every command with its arguments and options, walked from the Typer application."""
     from majordomo.cli.app import app
+    from majordomo.companion import cli as companion
 
     root = typer.main.get_command(app)
     lines = CLI_PREAMBLE.splitlines()
     for path, command in _commands("majordomo", root):
         lines += _command_lines(path, command)
+    lines += ["", "# majordomo-companion", "", *COMPANION_PREAMBLE.splitlines()]
+    for name in companion.available():
+        parser = importlib.import_module(f"majordomo.companion.commands.{name}").parser()
+        lines += _parser_lines(parser)
     return "\n".join(lines) + "\n"
+
+
+def _parser_lines(parser: argparse.ArgumentParser) -> list[str]:
+    parser.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=200)
+    usage = parser.usage or f"{parser.prog} [options]"
+    lines = ["", f"## `{parser.prog}`", "", _plain(parser.description or ""), "", "```sh", usage, "```"]
+    options = [one for one in parser._actions if one.option_strings and one.dest != "help"]
+    if options:
+        lines += ["", "| | meaning |", "|---|---|"]
+    for one in options:
+        names = ", ".join(one.option_strings)
+        value = f" {one.metavar}" if one.nargs != 0 and one.metavar else ""
+        meaning = parser._get_formatter()._expand_help(one) + (" (required)" if one.required else "")
+        lines.append(f"| `{names}{value}` | {_plain(meaning)} |")
+    return lines
 
 
 def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
