@@ -2,6 +2,7 @@
 
 import os
 import re
+from functools import lru_cache
 from uuid import UUID
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-?)(?:[0-9A-Fa-f]{4}\1){3}[0-9A-Fa-f]{12}", re.ASCII)
@@ -59,4 +60,9 @@ def read_uuid(text: str) -> UUID | None:
 
     Python's own reading takes much else: braces, hyphens anywhere, underscores between digits.
     """
+    return _read_uuid(text) if len(text) in (32, 36) else None
+
+
+@lru_cache(maxsize=4096)  # the ids of sessions are read several times for each of their requests
+def _read_uuid(text: str) -> UUID | None:
     return UUID(text) if _UUID.fullmatch(text) else None

@@ -6,6 +6,7 @@ rows, details and sums agree. A key only ever adds to its own sessions.
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -73,7 +74,12 @@ async def admit_sessions(connection: Connection, rows: list[Finished]) -> tuple[
 
 def _session_key(opening: Opening) -> SessionKey | None:
     session = read_uuid(opening.claude_session) if opening.claude_session else None
-    return None if session is None else SessionKey(session, UUID(bytes=opening.org_id or NIL_ORG))
+    return None if session is None else SessionKey(session, _org(opening.org_id or NIL_ORG))
+
+
+@lru_cache(maxsize=1024)
+def _org(org_id: bytes) -> UUID:
+    return UUID(bytes=org_id)
 
 
 def _problem(opening: Opening, owners: dict[SessionKey, bytes]) -> str | None:
