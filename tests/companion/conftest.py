@@ -10,9 +10,11 @@ from majordomo.demo.provider_process import ProviderProcess
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(tmp_path: Path) -> Iterator[Home]:
     """A user who never ran anything."""
-    return Home(tmp_path)
+    made = Home(tmp_path)
+    yield made
+    made.leave()
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,15 @@ from typing import Any
 #: Seconds that a companion may take for anything before a test fails.
 PATIENCE = 30.0
 
-#: A child that asks as often as it is told, and prints what it saw as JSON lines.
+#: A child that sends the requests in its argument, or else those that come line by line on its standard input, and
+#: prints what it saw as JSON lines.
 ASKING = r"""
 import json, os, sys, time, urllib.request, urllib.error
 for name in ("http_proxy", "https_proxy", "all_proxy"):
     os.environ.pop(name, None)
 base = os.environ["ANTHROPIC_BASE_URL"]
 print(json.dumps({"env": dict(os.environ), "argv": sys.argv[2:]}), flush=True)
-for line in json.loads(sys.argv[1]):
+for line in json.loads(sys.argv[1]) or map(json.loads, iter(sys.stdin.readline, "")):
     body = {"model": "claude-opus-4-8", "max_tokens": 64, "messages": [{"role": "user", "content": "hi"}]}
     headers = {"content-type": "application/json", "x-api-key": "sk-ant-dummy", "anthropic-version": "2023-06-01"}
     body.update(line.get("body", {}))
@@ -42,6 +43,7 @@ class Home:
         self.path = folder / "home"
         self.work = folder / "work"
         self.companion_dir = folder / "companion"
+        self._started: list[subprocess.Popen[str]] = []
         self.path.mkdir()
         self.work.mkdir()
 
@@ -76,10 +78,44 @@ class Home:
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
+    def leave(self) -> None:
+        """End what a test has left running."""
+        for started in self._started:
+            if started.poll() is None:
+                started.kill()
+            started.communicate(timeout=PATIENCE)
+
     def journals(self) -> list[Path]:
         """The folders of local journals."""
         folder = self.companion_dir / "journal"
         return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.exists() else []
+
+
+class Conversation:
+    """A companion whose child sends a request whenever it is told to."""
+
+    def __init__(self, home: Home, *words: str, env: dict[str, str] | None = None) -> None:
+        self.process = home.popen(*words, "--", *asking(), env=env, stdin=subprocess.PIPE)
+        self.seen: dict[str, str] = self._read()["env"]
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Have one request sent; its reply."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return self._read()
+
+    def _read(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, f"it has ended with {self.process.wait(PATIENCE)}: {self.process.communicate()[1]}"
+        told: dict[str, Any] = json.loads(line)
+        return told
+
+    def end(self) -> "Ran":
+        """Let the child end; what the companion said."""
+        out, err = self.process.communicate(timeout=PATIENCE)
+        return Ran(self.process.returncode, out, err)
 
 
 class Ran:

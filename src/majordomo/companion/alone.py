@@ -3,12 +3,12 @@
 import asyncio
 import signal
 import socket
-import sys
 from collections.abc import Callable
 
 import uvloop
 
 from majordomo import logs
+from majordomo.companion.errors import tell
 from majordomo.companion.gateway import GatewayRefusedError
 from majordomo.companion.order import Order
 from majordomo.companion.session import Session
@@ -36,4 +36,4 @@ async def _serve(order: Order, listening: socket.socket, upstreams: Upstreams, r
 
 def _tell(refused: GatewayRefusedError) -> None:
     """It turns out only now; each request gets the gateway's own words for it."""
-    sys.stderr.write(f"majordomo-companion: {refused}\n")
+    tell(str(refused))

@@ -3,13 +3,13 @@
 import asyncio
 import signal
 import socket
-import sys
 
 import uvloop
 
 from majordomo import logs
 from majordomo.companion.child import Child, Signals
 from majordomo.companion.drift import DriftCheck
+from majordomo.companion.errors import tell
 from majordomo.companion.gateway import GatewayRefusedError
 from majordomo.companion.order import Order
 from majordomo.companion.session import Session
@@ -66,9 +66,9 @@ async def _serve(
     line = await session.close()
     if refusals:
         raise refusals[0]
-    sys.stderr.write(line + "\n")
+    tell(line)
     differs = drift.line(session.tally.bookings, session.tally.client_version) if drift is not None else None
     if differs is not None:
-        sys.stderr.write(f"majordomo-companion: {differs}\n")
+        tell(differs)
     assert child.exit_code is not None
     return child.exit_code

@@ -10,6 +10,8 @@ import importlib.util
 import os
 import sys
 
+from majordomo.companion.errors import tell
+
 #: Sub-command and its line in ``majordomo-companion --help``. One whose module is missing is not shown.
 COMMANDS = {
     "start": "Start the proxy and leave it running.",
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
         if not type(wrong).__module__.startswith("majordomo."):
             raise
         # Our own errors say what happened, why, and what to do.
-        sys.stderr.write(f"{PROGRAM}: {wrong}\n")
+        tell(str(wrong))
         sys.exit(getattr(wrong, "exit_code", 1))
     sys.exit(code)
 
@@ -64,7 +66,7 @@ def _run(words: list[str]) -> int:
         sys.stdout.write(f"{PROGRAM} {__version__}\n")
         return 0
     if name not in COMMANDS or importlib.util.find_spec(_module(name)) is None:
-        sys.stderr.write(f"{PROGRAM}: no such command: {name}; there are: {', '.join(available())}\n")
+        tell(f"no such command: {name}; there are: {', '.join(available())}")
         return _WRONG_USAGE
     module = importlib.import_module(_module(name))
     code: int = module.run(words[1:])

@@ -12,7 +12,7 @@ def closing_line(order: Order, tally: Tally, journal: Path | None, unrecorded: i
     requests = "1 request" if tally.requests == 1 else f"{tally.requests} requests"
     tokens = f"{claude_display.tokens(tally.prompt_tokens)} tokens in, {claude_display.tokens(tally.output_tokens)} out"
     parts = [requests, tokens, _cost(tally), f"/usage shows {claude_display.money(tally.usage_cost)}"]
-    line = f"majordomo-companion: {', '.join(parts)}; session {order.session_id}"
+    line = f"{', '.join(parts)}; session {order.session_id}"
     if order.page is not None:
         line += f" {order.page}"
     if journal is not None and order.gateway is not None:

@@ -6,13 +6,13 @@ what the proxy needs is imported and the prices read while the child boots. Its 
 
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from majordomo.companion.child import Child, Signals, not_found
 from majordomo.companion.claude_child import ClaudeChild
+from majordomo.companion.errors import tell
 from majordomo.companion.listening import listen, url_of
 from majordomo.companion.order import Order
 from majordomo.companion.process_list import hide_from_process_list
@@ -61,9 +61,8 @@ def _drift_check(claude: ClaudeChild, command: Sequence[str]) -> "DriftCheck | N
 
 def _stand_aside(command: Sequence[str], cloud: str, claude: ClaudeChild) -> None:
     """Become the command: its requests are signed for somebody else, and a proxy would spoil them."""
-    sys.stderr.write(
-        f"majordomo-companion: Claude Code is set to use {cloud}, whose requests cannot be metered on their way; "
-        "the companion stands aside, nothing is recorded\n"
+    tell(
+        f"Claude Code is set to use {cloud}, whose requests cannot be metered on their way; "
+        "the companion stands aside, nothing is recorded"
     )
-    sys.stderr.flush()
     os.execvpe(command[0], list(command), claude.environment({}))  # noqa: S606 - the user's own command, no shell

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from majordomo.clock import steady
 from majordomo.companion.gateway import Gateway, GatewayAway, GatewayRefusedError
 from majordomo.companion.order import Order
 from majordomo.forward.road import Road
@@ -38,21 +39,29 @@ class GatewayRoad(Road):
 
     async def keep(self) -> None:
         """Look after a closed road and a session that is not registered yet, for as long as the proxy runs."""
-        wait = FIRST_LOOK
+        wait, opened = FIRST_LOOK, steady()
         while True:
             await self._wake.wait()
-            try:
-                await asyncio.to_thread(self._look)
-            except GatewayAway:
+            if steady() - opened > LAST_LOOK:
+                wait = FIRST_LOOK  # else it says that it serves, and does not: it is looked at less and less often
+            if self.closed:
                 await asyncio.sleep(wait)
+            while not await self._serves():
                 wait = min(wait * 2, LAST_LOOK)
-            except GatewayRefusedError as refused:
-                self._wake.clear()
-                self._refused(refused)
-            else:
-                self.closed = False
-                self._wake.clear()
-                wait = FIRST_LOOK
+                await asyncio.sleep(wait)
+            self.closed = False
+            self._wake.clear()
+            opened = steady()
+            wait = min(wait * 2, LAST_LOOK)
+
+    async def _serves(self) -> bool:
+        try:
+            await asyncio.to_thread(self._look)
+        except GatewayAway:
+            return False
+        except GatewayRefusedError as refused:
+            self._refused(refused)  # it is there: requests will have its own words for it
+        return True
 
     def _look(self) -> None:
         self._gateway.require()

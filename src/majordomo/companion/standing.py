@@ -11,7 +11,7 @@ from pathlib import Path
 
 from majordomo.companion.claude_child import LOOPBACK, NO_PROXY, TOOL_SEARCH, ClaudeChild
 from majordomo.companion.env_file import EnvFile, require_replaceable
-from majordomo.companion.errors import CompanionError
+from majordomo.companion.errors import CompanionError, tell
 from majordomo.companion.listening import listen, url_of
 from majordomo.companion.order import Order
 from majordomo.companion.pid_file import FoundPidFile, PidFile, require_free
@@ -75,7 +75,7 @@ def _stand(
             if written is not None:
                 written.remove()
             held.release()
-    sys.stderr.write(line + "\n")
+    tell(line)
     return 0
 
 
