@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from majordomo.companion.claude_state import Recorded, ResultFile, last_result, last_sessions, server_prices
+from majordomo.companion.claude_state import Recorded, ResultFile, ServerPrices, last_result, last_sessions
 from majordomo.companion.drift import Booking, DriftCheck, compare
+from majordomo.meter.claude_release import Price
 
 ONE, TWO, OLD = "150bb3d0-6541-40ed-b486-73249c4d1844", "a29610e1-c918-46e4-b1f0-f2ca0a1c736b", "0eee8376-cece"
 OPUS, HAIKU = "claude-opus-4-8", "claude-haiku-4-5-20251001"
@@ -131,7 +132,7 @@ def test_a_state_file_that_cannot_be_read_says_nothing_and_fails_nothing(tmp_pat
     path = tmp_path / ".claude.json"
     path.write_bytes(content.encode("latin-1"))
     assert last_sessions(path) == {}
-    assert server_prices(path) == {}
+    assert dict(ServerPrices(path)) == {}
     assert DriftCheck(path).line(booked(ONE)) is None
 
 
@@ -149,11 +150,10 @@ def test_prices_that_the_server_gave_are_read(state: Path):
         "webSearchRequests": 0.01,
     }
     write(state, {}, additionalModelCostsCache={"claude-next": price, "broken": {"inputTokens": "x"}})
-    found = server_prices(state)
-    assert list(found) == ["claude-next"]
-    assert (found["claude-next"].input_tokens, found["claude-next"].prompt_cache_write1h_tokens) == (7, None)
+    found = ServerPrices(state)
+    assert dict(found) == {"claude-next": Price(7, 35, 0.7, 8.75, 8.75, 0.01)}
     write(state, {}, additionalModelCostsCache={"claude-next": {**price, "promptCacheWrite1hTokens": 14}})
-    assert server_prices(state)["claude-next"].prompt_cache_write1h_tokens == 14
+    assert found["claude-next"].write_1h == 14
 
 
 RESULT = {

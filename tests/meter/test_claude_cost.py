@@ -7,7 +7,7 @@ import pytest
 from claude_requests import FOLDER
 
 from majordomo.meter.claude_cost import Booked, canonical_name, price_of, usage_cost
-from majordomo.meter.claude_release import PRICES
+from majordomo.meter.claude_release import PRICES, Price
 
 ORACLE = json.loads((FOLDER / "cost_oracle.json").read_bytes())
 NONE = {"input_tokens": 0, "output_tokens": 0}
@@ -56,6 +56,14 @@ def test_an_unknown_model_costs_what_the_default_model_costs():
     assert price_of("gpt-5", None, oauth=False) == PRICES["claude-opus-4-8"]
     assert price_of("gpt-5", None, oauth=True) == PRICES["claude-sonnet-5"]
     assert price_of("claude-haiku-4-5", "fast", oauth=True) == PRICES["claude-haiku-4-5"]
+
+
+def test_what_the_server_told_counts_for_models_that_the_table_lacks_and_for_no_other():
+    told = {"gpt-5": Price(7, 35, 0.7, 8.75, 14), "claude-opus-4-8": Price(1, 1, 1, 1, 1)}
+    assert price_of("gpt-5", None, oauth=False, told=told) == told["gpt-5"]
+    assert price_of("gpt-5-20270101", None, oauth=False, told=told) == told["gpt-5"]
+    assert price_of("claude-opus-4-8", None, oauth=False, told=told) == PRICES["claude-opus-4-8"]
+    assert price_of("gpt-6", None, oauth=False, told=told) == PRICES["claude-opus-4-8"]
 
 
 @pytest.mark.parametrize(

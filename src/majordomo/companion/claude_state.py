@@ -8,13 +8,14 @@ import fcntl
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from majordomo.companion.claude_files import MAX_STATE_BYTES, ClaudeFileError, read_text
+from majordomo.meter.claude_release import Price
 
 #: Of a file that the child's output went to, this much of the end is looked at: a result is some KB.
 _MAX_RESULT_BYTES = 16 * 1024 * 1024
@@ -56,8 +57,8 @@ class _Result(msgspec.Struct, frozen=True):
     models: dict[str, _ModelUsage] = msgspec.field(name="modelUsage", default_factory=dict)
 
 
-class ServerPrice(msgspec.Struct, frozen=True, rename="camel"):
-    """What a model that the CLI's table lacks costs, as the server told the CLI: USD per million tokens, per search."""
+class _ServerPrice(msgspec.Struct, frozen=True, rename="camel"):
+    """As the CLI keeps it: USD per million tokens, and per search."""
 
     input_tokens: float
     output_tokens: float
@@ -80,14 +81,52 @@ def last_sessions(state: Path) -> dict[str, Recorded]:
     return found
 
 
-def server_prices(state: Path) -> dict[str, ServerPrice]:
-    """Model to price, of models that the CLI's own table may lack."""
+class ServerPrices(Mapping[str, Price]):
+    """What models cost that the CLI's own table may lack, as the server told the CLI. Follows the file."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._seen: tuple[int, int] | None = None
+        self._prices: dict[str, Price] = {}
+
+    def __getitem__(self, model: str) -> Price:
+        self._refresh()
+        return self._prices[model]
+
+    def __iter__(self) -> Iterator[str]:
+        self._refresh()
+        return iter(self._prices)
+
+    def __len__(self) -> int:
+        self._refresh()
+        return len(self._prices)
+
+    def _refresh(self) -> None:
+        try:
+            found = self._state.stat()
+        except OSError:
+            return
+        if self._seen != (found.st_mtime_ns, found.st_size):
+            self._seen = found.st_mtime_ns, found.st_size
+            self._prices = _server_prices(self._state)
+
+
+def _server_prices(state: Path) -> dict[str, Price]:
     found = {}
     for model, raw in _read(state).prices.items():
         try:
-            found[model] = msgspec.json.decode(raw, type=ServerPrice)
+            told = msgspec.json.decode(raw, type=_ServerPrice)
         except msgspec.MsgspecError:
             continue
+        write_5m, write_1h = told.prompt_cache_write_tokens, told.prompt_cache_write1h_tokens
+        found[model] = Price(
+            told.input_tokens,
+            told.output_tokens,
+            told.prompt_cache_read_tokens,
+            write_5m,
+            write_5m if write_1h is None else write_1h,
+            told.web_search_requests,
+        )
     return found
 
 

@@ -1,11 +1,14 @@
 """The proxy itself: the gateway's front desk, with plans, books and a key of the companion's own."""
 
 import asyncio
+import os
 import socket
 from pathlib import Path
 
 from majordomo.admit.keys import Key, KeyRing
 from majordomo.companion.books import LocalBooks, Tally
+from majordomo.companion.claude_files import state_file
+from majordomo.companion.claude_state import ServerPrices
 from majordomo.companion.journal import LocalJournal
 from majordomo.companion.listening import BACKLOG
 from majordomo.companion.order import Order
@@ -63,6 +66,7 @@ class Proxy:
         self._listening = listening
         self._journal = LocalJournal(order)
         self._books = LocalBooks(self._journal, Pricer.load(None, None), _SETTINGS.max_reading_bytes)
+        self._books.claude_prices = ServerPrices(state_file(os.environ, Path.home()))
         ring = KeyRing()
         ring.put(LOCAL_KEY, _KEY)
         planner = CompanionPlanner(

@@ -235,7 +235,8 @@ class Account:
         if request is None or reply is None or self.status is None or plan.claude is None:
             return None
         try:
-            return details_of(request, reply, reading, self.facts().model, plan.claude, complete=complete)
+            told = self._books.claude_prices
+            return details_of(request, reply, reading, self.facts().model, plan.claude, complete=complete, told=told)
         except Exception:
             self._books.counters.meter_failures += 1
             _log.exception("reading the details of Claude Code failed")

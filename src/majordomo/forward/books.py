@@ -1,6 +1,6 @@
 """What the accounts of one front desk share: journal, pricer, ids and counters."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -9,7 +9,9 @@ from majordomo.admit.keys import Key
 from majordomo.apis import Api
 from majordomo.forward.plan import Plan
 from majordomo.ids import IdMaker
+from majordomo.meter.claude_cost import NO_PRICES
 from majordomo.meter.claude_plan_mode import SessionModes
+from majordomo.meter.claude_release import Price
 from majordomo.meter.reading import Reading, RequestFacts
 from majordomo.price.bill import Bill
 from majordomo.price.dearest import Dearest
@@ -59,7 +61,7 @@ class Counters(msgspec.Struct):
 class Books:
     """Shared by all accounts of one front desk."""
 
-    __slots__ = ("claude_modes", "counters", "ids", "journal", "max_reading_bytes", "pricer")
+    __slots__ = ("claude_modes", "claude_prices", "counters", "ids", "journal", "max_reading_bytes", "pricer")
 
     def __init__(self, journal: Record, pricer: Prices, max_reading_bytes: int) -> None:
         self.journal = journal
@@ -67,6 +69,8 @@ class Books:
         self.ids = IdMaker()
         self.counters = Counters()
         self.claude_modes = SessionModes()
+        #: What Anthropic told the CLI of models that its table lacks; only beside the CLI this can be known.
+        self.claude_prices: Mapping[str, Price] = NO_PRICES
         self.max_reading_bytes = max_reading_bytes
 
     def opening(self, plan: Plan, key: Key, request_id: bytes, requested_at: int) -> bytes:

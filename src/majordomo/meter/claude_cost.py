@@ -25,6 +25,9 @@ Number = int | float
 _ADVISOR: Final = "advisor_message"
 _NOTHING: Final[Mapping[str, Any]] = {}
 
+#: Model to price, where nothing is known beyond the release's own table.
+NO_PRICES: Final[Mapping[str, Price]] = {}
+
 
 class Booked(NamedTuple):
     """A usage as the CLI holds it while a reply goes on. The start is all zero."""
@@ -67,23 +70,27 @@ class Booked(NamedTuple):
         )
 
 
-def usage_cost(model: str, usage: Booked, *, oauth: bool) -> float:
+def usage_cost(model: str, usage: Booked, *, oauth: bool, told: Mapping[str, Price] = NO_PRICES) -> float:
     """USD that the CLI adds to its total for one booking: ``model`` as requested, then each advisor's turn."""
-    cost = _cost(price_of(model, usage.speed, oauth=oauth), usage)
+    cost = _cost(price_of(model, usage.speed, oauth=oauth, told=told), usage)
     for advisor, own in usage.advisors:
-        cost += _cost(price_of(advisor, own.speed, oauth=oauth), own)
+        cost += _cost(price_of(advisor, own.speed, oauth=oauth, told=told), own)
     return cost
 
 
-@lru_cache(maxsize=256)
-def price_of(model: str, speed: str | None, *, oauth: bool) -> Price:
-    """The price that the CLI takes for ``model``, known to it or not. ``oauth``: logged in with a subscription."""
+def price_of(model: str, speed: str | None, *, oauth: bool, told: Mapping[str, Price] = NO_PRICES) -> Price:
+    """The price that the CLI takes for ``model``, known to it or not. ``oauth``: logged in with a subscription.
+
+    ``told``: what Anthropic's server told this CLI of models that its own table lacks.
+    """
     known = canonical_name(model)
     if speed == "fast" and known in FAST_PRICES:
         return FAST_PRICES[known]
-    return PRICES.get(known) or PRICES[DEFAULT_MODEL_OAUTH if oauth else DEFAULT_MODEL]
+    found = PRICES.get(known) or told.get(model) or told.get(known)
+    return found or PRICES[DEFAULT_MODEL_OAUTH if oauth else DEFAULT_MODEL]
 
 
+@lru_cache(maxsize=256)
 def canonical_name(model: str) -> str:
     """The name under which the CLI looks a model up: ``claude-sonnet-4-5`` of any cloud's id of that model."""
     low = model.lower()

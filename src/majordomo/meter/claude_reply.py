@@ -6,12 +6,14 @@ one is normally free. It keeps a broken-off reply, and books it, in two cases on
 block was whole already, or the provider said that it was overloaded before any block that is not thinking.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from majordomo.meter.anthropic import Event, Message, MessageReader, MessageStreamReader, read_message
-from majordomo.meter.claude_cost import Booked, usage_cost
+from majordomo.meter.claude_cost import NO_PRICES, Booked, usage_cost
+from majordomo.meter.claude_release import Price
 from majordomo.meter.counts import MAX_COUNT
 from majordomo.meter.decoding import decode, usage_object
 from majordomo.meter.reading import Reading, RequestFacts
@@ -113,9 +115,9 @@ class ClaudeReply:
         if self._blocks_whole and not self._stopped:
             self.book()
 
-    def usage_cost(self, model: str, *, oauth: bool) -> float:
-        """USD that the CLI books for this reply to a request for ``model``."""
-        return sum((usage_cost(model, usage, oauth=oauth) for usage in self._bookings), 0.0)
+    def usage_cost(self, model: str, *, oauth: bool, told: Mapping[str, Price] = NO_PRICES) -> float:
+        """USD that the CLI books for this reply to a request for ``model``; ``told`` as for ``price_of``."""
+        return sum((usage_cost(model, usage, oauth=oauth, told=told) for usage in self._bookings), 0.0)
 
 
 class ClaudeMessageReader(MessageReader):
