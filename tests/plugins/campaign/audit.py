@@ -78,12 +78,26 @@ _BALANCES = (
     (SELECT majordomo_api_key_id, key_name, request_count, last_seen_at FROM llm_requests_metadata_keys)
     """,
         "claude_sessions": """
-    (SELECT claude_session_id, majordomo_api_key_id, count(*), coalesce(sum(input_tokens), 0),
-        coalesce(sum(output_tokens), 0), coalesce(sum(total_cost), 0)
-        FROM llm_requests WHERE claude_session_id IS NOT NULL GROUP BY 1, 2)
+    (SELECT claude_session_id, r.majordomo_api_key_id, count(*), coalesce(sum(input_tokens), 0),
+        coalesce(sum(output_tokens), 0), coalesce(sum(total_cost), 0),
+        round(coalesce(sum(usage_cost), 0)::numeric, 9)
+        FROM llm_requests r LEFT JOIN claude_request_details d ON d.llm_request_id = r.id
+        WHERE claude_session_id IS NOT NULL GROUP BY 1, 2)
     EXCEPT ALL
-    (SELECT id, majordomo_api_key_id, total_requests, total_input_tokens, total_output_tokens, total_cost
-        FROM claude_sessions)
+    (SELECT id, majordomo_api_key_id, total_requests, total_input_tokens, total_output_tokens, total_cost,
+        round(usage_cost::numeric, 9) FROM claude_sessions)
+    """,
+        "claude_request_details": """
+    SELECT r.id, count(d.id) FROM llm_requests r
+        LEFT JOIN claude_request_details d ON d.llm_request_id = r.id AND d.created_at = r.requested_at
+        WHERE r.api = 'anthropic.messages' AND r.client = 'claude-code' AND r.status_code < 400
+            AND r.outcome = 'completed'
+        GROUP BY r.id HAVING count(d.id) <> 1
+    """,
+        "details that stand twice, or have no request of the same session": """
+    SELECT llm_request_id FROM claude_request_details d LEFT JOIN llm_requests r ON r.id = d.llm_request_id
+        GROUP BY 1 HAVING count(*) <> 1 OR count(r.id) <> 1
+            OR bool_or(d.session_id IS DISTINCT FROM r.claude_session_id)
     """,
         "ids that stand twice": "SELECT id FROM llm_requests GROUP BY id HAVING count(*) > 1",
         "openings of what has ended": "SELECT id FROM journal_openings JOIN llm_requests ON request_id = id",

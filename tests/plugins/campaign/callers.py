@@ -195,7 +195,8 @@ class Load:
             "X-Majordomo-Team": dice.choice(TEAMS),
         }
         if api == "messages" and dice.random() < 0.5:
-            session = session_id(call.key, dice.randrange(SESSIONS))
+            owner = call.key if dice.random() < 0.8 else dice.choice(sorted(self.keys))  # or perhaps another's
+            session = session_id(owner, dice.randrange(SESSIONS))
             head |= {"X-Majordomo-Client": "claude-code", "X-Majordomo-ClaudeCode-Session-Id": session}
         lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""]
         call.head, call.body = "\r\n".join(lines).encode(), body

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 
 from campaign.audit import Auditor, Tally, check_balances, check_ledger, check_totals, rows_of
-from campaign.callers import SESSIONS, Load, Mix, session_id
+from campaign.callers import Load, Mix
 from campaign.fortress import PATIENCE, Fortress, Plan
 from campaign.ledger import LedgerProvider, ledger_provider
 from majordomo.record import api_keys
@@ -33,17 +33,11 @@ class Siege:
         self._prepare()
 
     def _prepare(self) -> None:
-        """Activate the metadata key ``Team`` and begin the sessions before there are rows: all of them then count."""
+        """Activate the metadata key ``Team`` before there are rows: all of them then count."""
         self.query(
             "INSERT INTO llm_requests_metadata_keys (majordomo_api_key_id, key_name, is_active) "
             "SELECT id, 'Team', true FROM api_keys"
         )
-        for name in KEYS:
-            for number in range(SESSIONS):
-                self.query(
-                    "INSERT INTO claude_sessions (id, majordomo_api_key_id) "
-                    f"SELECT '{session_id(name, number)}', id FROM api_keys WHERE name = '{name}'"
-                )
 
     def query(self, sql: str) -> list[asyncpg.Record]:
         """The rows of a query."""
