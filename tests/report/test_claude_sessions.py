@@ -136,6 +136,24 @@ def test_requests_carry_their_row_and_their_details(ask: Any, postgres_dsn: str,
     assert page == {"requests": [second], "numRecords": 3}
 
 
+def test_a_session_of_the_same_id_in_another_organisation_is_another_session(
+    ask: Any, postgres_dsn: str, tmp_path: Path
+) -> None:
+    """Each key sees its own, with its own requests alone."""
+    session, other_org = uuid4(), uuid4()
+    key, key_id = ask.new_key("of another organisation")
+    ours = asked_in(ask.key_id, session, 1, model="ours")
+    opening, close = asked_in(key_id, session, 2, model="theirs")
+    opening.org_id = other_org.bytes
+    ask.sql("INSERT INTO orgs (id, name) VALUES ($1, 'other')", other_org)
+    ask.sql("UPDATE api_keys SET org_id = $2 WHERE id = $1", key_id, other_org)
+    record(postgres_dsn, tmp_path, [ours, (opening, close)])
+    for asking, model in ((None, "ours"), (key, "theirs")):
+        _, told = ask("GET", f"{SESSIONS}/{session}/requests", key=asking)
+        assert (told["numRecords"], [each["model"] for each in told["requests"]]) == (1, [model])
+        assert ask("GET", f"{SESSIONS}/{session}", key=asking)[1]["totalRequests"] == 1
+
+
 def test_lists_are_cut_in_pages_and_say_how_much_there_is(ask: Any) -> None:
     """50 unless asked, 200 at most; newest first."""
     ask.sql(

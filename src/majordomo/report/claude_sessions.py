@@ -206,12 +206,12 @@ async def list_requests(
     request: Request, caller: Caller, session_id: str, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0
 ) -> SessionRequests:
     """In the order in which they came, each with what is known of it from Claude Code."""
-    wanted = _id(session_id)
     async with request.app.state.connections.acquire() as connection:
-        if await claude_sessions.session(connection, wanted, caller.key_id) is None:
+        session = await claude_sessions.session(connection, _id(session_id), caller.key_id)
+        if session is None:
             raise _not_found()
-        found = await claude_sessions.requests(connection, wanted, limit, offset)
-        count = await claude_sessions.count_requests(connection, wanted)
+        found = await claude_sessions.requests(connection, session, limit, offset)
+        count = await claude_sessions.count_requests(connection, session)
     return SessionRequests(requests=[SessionRequest.model_validate(each) for each in found], num_records=count)
 
 

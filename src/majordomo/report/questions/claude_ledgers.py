@@ -74,7 +74,7 @@ async def told(connection: Connection, session_id: UUID, key_id: UUID | None = N
         found = await session(connection, session_id, key_id)
         if found is None:
             return None
-        asked = await requests(connection, session_id)
+        asked = await requests(connection, found)
     return tell(found, asked)
 
 

@@ -154,13 +154,16 @@ async def count_sessions(connection: Connection, key_id: UUID) -> int:
 
 
 async def requests(
-    connection: Connection, session_id: UUID, limit: int = MOST_REQUESTS, offset: int = 0
+    connection: Connection, of: Session, limit: int = MOST_REQUESTS, offset: int = 0
 ) -> list[SessionRequest]:
     """A session's requests, in the order in which they came."""
-    rows = await connection.fetch(question("claude_session_requests"), session_id, min(limit, MOST_REQUESTS), offset)
+    rows = await connection.fetch(
+        question("claude_session_requests"), of.id, of.majordomo_api_key_id, min(limit, MOST_REQUESTS), offset
+    )
     return [SessionRequest(**row) for row in rows]
 
 
-async def count_requests(connection: Connection, session_id: UUID) -> int:
+async def count_requests(connection: Connection, of: Session) -> int:
     """How many requests of a session are still there: retention drops old months."""
-    return int(await connection.fetchval("SELECT count(*) FROM llm_requests WHERE claude_session_id = $1", session_id))
+    count = "SELECT count(*) FROM llm_requests WHERE claude_session_id = $1 AND majordomo_api_key_id = $2"
+    return int(await connection.fetchval(count, of.id, of.majordomo_api_key_id))

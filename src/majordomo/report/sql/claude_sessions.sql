@@ -9,7 +9,7 @@ WHERE s.started_at < $2 AND coalesce(s.last_request_at, s.started_at) >= $1
     AND ($3::uuid[] IS NULL OR s.majordomo_api_key_id = ANY ($3))
     AND (coalesce($4::text, $5::text, $6::text) IS NULL OR EXISTS (
         SELECT FROM llm_requests r
-        WHERE r.claude_session_id = s.id
+        WHERE r.claude_session_id = s.id AND r.majordomo_api_key_id = s.majordomo_api_key_id
             AND ($4::text IS NULL OR r.provider = $4)
             AND ($5::text IS NULL OR coalesce(r.model, '') = $5)
             AND ($6::text IS NULL OR r.raw_metadata @> $6::text::jsonb)
