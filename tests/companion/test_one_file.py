@@ -99,6 +99,16 @@ def test_it_runs_a_command_with_every_module_it_may_need(machine: Machine):
     assert err == ""
 
 
+def test_it_goes_to_the_background_and_is_stopped(machine: Machine):
+    pid_file = machine.home / "companion.pid"
+    code, out, err = machine.run("start", "--standalone", "--detach", "--pid-file", str(pid_file))
+    assert (code, err) == (0, "")
+    assert out.startswith("http://127.0.0.1:")
+    assert pid_file.exists()
+    assert machine.run("stop", "--pid-file", str(pid_file))[0] == 0
+    assert not pid_file.exists()
+
+
 def test_every_module_in_it_can_be_imported(machine: Machine):
     machine.run("--version")
     place = machine.place()

@@ -12,6 +12,8 @@ import pytest
 from majordomo.companion import custom_headers, settings_entry
 from majordomo.companion.claude_files import ClaudeFileError
 from majordomo.companion.commands.setup import run
+from majordomo.companion.gateway_key import GatewayKeyError
+from majordomo.companion.metadata import MetadataError
 from majordomo.companion.settings_file import SettingsFile
 
 KEY = "mdm_sk_" + "k" * 39 + "EnDe"
@@ -162,6 +164,21 @@ def test_running_it_twice_changes_nothing_and_keeps_no_second_backup(home: Path,
     setup("--api-key", KEY, "--yes")
     assert "nothing to change" in setup("--api-key", KEY, "--yes")[1]
     assert len(list(settings_of(home).parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize("pair", ["Developer", "=alice", "Key=x", "Client=x", "Team=", "Team=a\nX-Evil: 1", "Te am=a"])
+def test_metadata_that_cannot_be_a_header_is_refused(home: Path, setup: Setup, pair: str):
+    with pytest.raises(MetadataError):
+        setup("--api-key", KEY, "--metadata", pair, "--yes")
+    assert not settings_of(home).exists()
+
+
+@pytest.mark.parametrize("key", ["", "sk-ant-api03-xxxx", "mdm_sk_a b", "mdm_sk_" + "x" * 600])
+def test_what_cannot_be_a_gateways_key_is_refused_and_not_repeated(home: Path, setup: Setup, key: str):
+    with pytest.raises(GatewayKeyError) as raised:
+        setup("--api-key", "-", "--yes", typed=key + "\n")
+    assert not key or key not in str(raised.value)
+    assert not settings_of(home).exists()
 
 
 def test_without_a_yes_nothing_happens(home: Path, setup: Setup):

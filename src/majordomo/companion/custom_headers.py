@@ -18,9 +18,6 @@ CLIENT_NAME = "claude-code"
 #: What a header's name may consist of (RFC 9110, token).
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-#: What Claude Code would break a line or a request at.
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-
 
 class Header(NamedTuple):
     """One header as it will be sent."""
@@ -79,26 +76,6 @@ def without_ours(text: str) -> str:
     """``text`` without any of Majordomo's headers; every other line stays as it is."""
     kept = [line for line in re.split(r"\r?\n", text) if line.strip() and not _name(line).startswith(PREFIX)]
     return "\n".join(kept)
-
-
-def metadata_header(pair: str) -> Header:
-    """``Developer=alice`` as a header.
-
-    Raises:
-        ValueError: saying what is wrong with it.
-    """
-    name, equals, value = pair.partition("=")
-    name, value = name.strip(), value.strip()
-    if not equals or not _NAME.fullmatch(name):
-        raise ValueError(
-            f"metadata is KEY=VALUE with a KEY of letters, digits and -, as in Developer=alice; got {pair!r}"
-        )
-    header = Header(name if name.lower().startswith(PREFIX) else f"X-Majordomo-{name}", value)
-    if header.name.lower() in (KEY.lower(), CLIENT.lower()):
-        raise ValueError(f"{header.name} is not metadata; it is set of itself")
-    if not value or _CONTROL.search(value):
-        raise ValueError(f"the value of metadata {name} is empty, or holds a character that no header may hold")
-    return header
 
 
 def _name(line: str) -> str:

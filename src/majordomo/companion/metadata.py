@@ -33,7 +33,7 @@ def read(workdir: Path, flags: Iterable[str]) -> dict[str, str]:
     Raises:
         MetadataError: the first thing that is wrong.
     """
-    pairs = {**_from_file(workdir / FILE), **_from_flags(flags)}
+    pairs = {**_from_file(workdir / FILE), **from_flags(flags)}
     found: dict[str, tuple[str, str]] = {}
     for key, value in pairs.items():
         found[key.lower()] = (key, value)
@@ -42,7 +42,12 @@ def read(workdir: Path, flags: Iterable[str]) -> dict[str, str]:
     return dict(found.values())
 
 
-def _from_flags(flags: Iterable[str]) -> dict[str, str]:
+def from_flags(flags: Iterable[str]) -> dict[str, str]:
+    """The pairs of ``--metadata KEY=VALUE``.
+
+    Raises:
+        MetadataError: the first thing that is wrong.
+    """
     pairs = {}
     for flag in flags:
         key, equals, value = flag.partition("=")

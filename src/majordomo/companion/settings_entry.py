@@ -24,12 +24,12 @@ _SECRET_NAME = re.compile(r"key|token|secret|password|auth|cookie|credential", r
 _SHOWN = 4
 
 
-def headers_for(key: str, metadata: Iterable[Header]) -> list[Header]:
+def headers_for(key: str, metadata: Mapping[str, str]) -> list[Header]:
     """The headers that go with every request."""
     return [
         Header(custom_headers.KEY, key),
         Header(custom_headers.CLIENT, custom_headers.CLIENT_NAME),
-        *metadata,
+        *(Header(f"X-Majordomo-{name}", value) for name, value in metadata.items()),
     ]
 
 

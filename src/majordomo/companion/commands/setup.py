@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from majordomo.companion import claude_files, gateway_key, gateway_url, settings_entry
-from majordomo.companion.custom_headers import Header, metadata_header
+from majordomo.companion import claude_files, gateway_key, gateway_url, metadata, settings_entry
 from majordomo.companion.settings_file import SettingsFile
 
 
@@ -31,7 +30,6 @@ def parser() -> argparse.ArgumentParser:
         "--metadata",
         metavar="KEY=VALUE",
         action="append",
-        type=_metadata,
         default=[],
         help="metadata to send with every request; repeatable",
     )
@@ -41,18 +39,11 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def _metadata(pair: str) -> Header:
-    try:
-        return metadata_header(pair)
-    except ValueError as wrong:
-        raise argparse.ArgumentTypeError(str(wrong)) from None
-
-
 def run(arguments: list[str]) -> int:
     """Change the settings; the exit code.
 
     Raises:
-        ClaudeFileError, GatewayUrlError, GatewayKeyError: nothing was changed.
+        ClaudeFileError, GatewayUrlError, GatewayKeyError, MetadataError: nothing was changed.
     """
     told = parser().parse_args(arguments)
     path = told.settings.expanduser() if told.settings else claude_files.user_settings(os.environ, Path.home())
@@ -83,7 +74,8 @@ def _with_gateway(env: dict[str, Any], told: argparse.Namespace) -> dict[str, An
         gateway = gateway or env.get(settings_entry.BASE_URL)
         key = key or os.environ.get(gateway_key.VARIABLE) or settings_entry.key_in(env)
     address = gateway_url.checked(gateway or gateway_url.DEFAULT)
-    headers = settings_entry.headers_for(gateway_key.given_or_asked(key), told.metadata)
+    labels = metadata.from_flags(told.metadata)
+    headers = settings_entry.headers_for(gateway_key.given_or_asked(key), labels)
     return settings_entry.with_entry(env, address, headers)
 
 
