@@ -9,9 +9,10 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from majordomo.record import api_keys
+from majordomo.record import api_keys, sign_in, users
 from majordomo.record.database import Connection
 from majordomo.record.stats import WriterStats
+from majordomo.record.users import DEFAULT_ORG
 from majordomo.report.app import make_app
 from majordomo.report.connections import Connections
 from majordomo.report.front_desks import FrontDesk
@@ -203,6 +204,18 @@ class Browser:
 
         return self._runner.run(inner())
 
+    def sign_in(self, org: UUID, email: str) -> None:
+        """Sign a new member of an organisation in; it has an admin then, too."""
+
+        async def invite(connection: Connection) -> str:
+            await users.create(connection, org, f"admin-{email}", "Admin", "admin")
+            user = await users.create(connection, org, email, "Someone", "member")
+            return await sign_in.make_link(connection, user)
+
+        self.cookies.clear()
+        reply = self("POST", "/session/link", {"link": self.database(invite), "password": "correct horse battery"})
+        assert reply.status == 200, reply.body
+
 
 @pytest.fixture
 def api(postgres_dsn: str, signs: MadeUpSigns) -> Iterator[Browser]:
@@ -211,3 +224,10 @@ def api(postgres_dsn: str, signs: MadeUpSigns) -> Iterator[Browser]:
         made = Browser(postgres_dsn, signs, runner)
         yield made
         runner.run(made.connections.close())
+
+
+@pytest.fixture
+def member(api: Browser) -> Browser:
+    """A browser in which a member of the default organisation is signed in."""
+    api.sign_in(DEFAULT_ORG, "member@example.com")
+    return api

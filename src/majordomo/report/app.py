@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from starlette.types import ASGIApp
 
 from majordomo import __version__
-from majordomo.report import claude_session_page, claude_sessions, errors, metrics, page, people
+from majordomo.report import claude_session_page, claude_sessions, errors, metrics, page, people, usage_routes
 from majordomo.report.connections import Connections
 from majordomo.report.envelope import Envelope
 from majordomo.report.errors import JSON, ApiError
@@ -67,6 +67,7 @@ def make_app(sources: Sources, connections: Connections) -> ASGIApp:
     app.include_router(claude_sessions.router)
     app.include_router(claude_session_page.router)
     app.include_router(people.router)
+    app.include_router(usage_routes.router)
     return Envelope(app)
 
 

@@ -61,6 +61,11 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else None
 
     @property
+    def error_rate(self) -> float | None:
+        """Share of the requests that failed; None if there were none."""
+        return self.errors / self.requests if self.requests else None
+
+    @property
     def mean_response_ms(self) -> float | None:
         """Mean response time of the requests that have one."""
         return self.response_time_ms / self.timed_requests if self.timed_requests else None

@@ -1,0 +1,142 @@
+"""Usage in all, by a dimension, and over time: every answer adds up to the same total."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import asyncpg
+import msgspec
+
+from majordomo.record.database import Connection
+from majordomo.record.rollup import value_in_rollup
+from majordomo.report.questions import cells
+from majordomo.report.questions.cells import Scope, Wanted
+from majordomo.report.questions.dimensions import Dimension
+from majordomo.report.questions.snapshot import snapshot
+from majordomo.report.questions.usage import Usage
+from majordomo.report.sql import question
+
+DEFAULT_VALUES = 10
+MOST_VALUES = 1000  # values of one answer; further ones are its rest
+MOST_SERIES = 50  # of one chart; nobody tells more colours apart
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """All usage of a scope, and how much of it is not the provider's own last word."""
+
+    usage: Usage
+    estimated: int  # rows with some count of our own
+    lost: int  # rows whose end was never learnt: tokens and cost unknown
+
+
+class Share(msgspec.Struct, frozen=True):
+    """One value's usage. ``value`` None: the requests that have none."""
+
+    value: str | None
+    usage: Usage
+
+
+class Breakdown(msgspec.Struct, frozen=True):
+    """Usage by one dimension, foremost first. ``shares`` and ``rest`` add up to ``total``."""
+
+    shares: list[Share]
+    rest: Usage | None  # the values beyond the limit, together
+    rest_values: int  # how many these are
+    total: Usage
+
+
+class Series(msgspec.Struct, frozen=True):
+    """One value's usage in each bucket. ``value`` None: the requests that have none, or the rest of the values."""
+
+    value: str | None
+    points: list[Usage]
+    is_rest: bool = False
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """Usage over time. ``series`` add up to ``total``, bucket by bucket; without a dimension there are none."""
+
+    starts: list[dt.datetime]
+    series: list[Series]
+    total: list[Usage]
+
+
+async def summary(connection: Connection, scope: Scope) -> Summary:
+    """All usage in ``scope``."""
+    async with snapshot(connection):
+        rows = await cells.add_up(connection, scope, Wanted())
+        statement, parameters = cells.over_rows(scope, question("uncertain"))
+        uncertain = await connection.fetchrow(statement, *parameters)
+    assert uncertain is not None
+    return Summary(_usage(rows[0]) if rows else Usage(), uncertain["estimated"], uncertain["lost"])
+
+
+async def breakdown(
+    connection: Connection,
+    scope: Scope,
+    by: Dimension,
+    limit: int = DEFAULT_VALUES,
+    order: str = cells.ORDERS[0],
+    shown: Sequence[str] | None = None,
+) -> Breakdown:
+    """Usage by one dimension: the ``limit`` foremost values, or those ``shown``, and the rest."""
+    wanted = Wanted(by=by, limit=_bounded(limit, MOST_VALUES), order=order, shown=_tuple(shown))
+    async with snapshot(connection):
+        rows = await cells.add_up(connection, scope, wanted)
+    usages: dict[str | None, Usage] = {}
+    rest, rest_values = None, 0
+    for row in rows:
+        if row["is_rest"]:
+            rest, rest_values = _usage(row), row["value_count"]
+        else:
+            _add(usages, _spelt(row["value"], by), _usage(row))
+    shares = [Share(value, usage) for value, usage in usages.items()]
+    shares.sort(key=lambda share: (-getattr(share.usage, order), -share.usage.requests, share.value or ""))
+    return Breakdown(shares, rest, rest_values, sum(usages.values(), rest or Usage()))
+
+
+async def timeline(
+    connection: Connection,
+    scope: Scope,
+    starts: Sequence[dt.datetime],
+    by: Dimension | None = None,
+    limit: int = DEFAULT_VALUES,
+    order: str = cells.ORDERS[0],
+    shown: Sequence[str] | None = None,
+) -> Timeline:
+    """Usage in buckets of time that begin at ``starts``, in all or by the foremost values of a dimension."""
+    wanted = Wanted(by=by, starts=tuple(starts), limit=_bounded(limit, MOST_SERIES), order=order, shown=_tuple(shown))
+    async with snapshot(connection):
+        rows = await cells.add_up(connection, scope, wanted)
+    found: dict[tuple[bool, str | None], dict[int, Usage]] = {}
+    for row in rows:
+        value = _spelt(row["value"], by) if by else None
+        _add(found.setdefault((row["is_rest"], value), {}), row["bucket"] - 1, _usage(row))
+    numbers = range(len(starts))
+    series = [
+        Series(value, [points.get(number, Usage()) for number in numbers], is_rest)
+        for (is_rest, value), points in found.items()
+    ]
+    series.sort(key=lambda one: (one.is_rest, -sum(getattr(point, order) for point in one.points), one.value or ""))
+    total = [sum((one.points[number] for one in series), Usage()) for number in numbers]
+    return Timeline(list(starts), series if by else [], total)
+
+
+def _bounded(limit: int, most: int) -> int:
+    return max(1, min(limit, most))
+
+
+def _tuple(shown: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if shown is None else tuple(shown)
+
+
+def _spelt(value: str | None, by: Dimension) -> str | None:
+    """Sums cut a very long metadata value and rows do not; both are one share."""
+    return value_in_rollup(value) if value is not None and by.is_metadata else value
+
+
+def _add(usages: dict[object, Usage] | dict[str | None, Usage] | dict[int, Usage], place: object, more: Usage) -> None:
+    usages[place] = usages[place] + more if place in usages else more  # type: ignore[index]
+
+
+def _usage(row: asyncpg.Record) -> Usage:
+    return Usage(**{name: row[name] for name in Usage.__struct_fields__})

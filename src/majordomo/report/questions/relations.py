@@ -1,0 +1,156 @@
+"""Where sums can be read from: the rows, and the tables of sums written with them. All of it is SQL that we wrote.
+
+A relation says how each dimension stands in it. Values that somebody asked about are never part of the text: they are
+parameters.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from majordomo.record.rollup import value_in_rollup
+from majordomo.report.questions.dimensions import Dimension
+from majordomo.report.questions.filters import Filter
+from majordomo.report.questions.scope import Stretch
+from majordomo.report.sql import question
+
+#: What is summed, in the order of ``Usage``.
+COUNTS: Final = (
+    "requests",
+    "errors",
+    "unpriced",
+    "timed_requests",
+    "response_time_ms",
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cache_creation_tokens",
+    "reasoning_tokens",
+    "prompt_tokens",
+)
+COSTS: Final = ("input_cost", "output_cost", "cache_read_cost", "cache_creation_cost", "tool_cost", "total_cost")
+AMOUNTS: Final = (*COUNTS, *COSTS)
+SUMS: Final = ", ".join(
+    [*(f"sum({name})::bigint AS {name}" for name in COUNTS), *(f"sum({name})::numeric AS {name}" for name in COSTS)]
+)
+
+
+class Parameters(list[Any]):
+    """The values of a statement, in the order of their numbers."""
+
+    def put(self, value: Any, kind: str) -> str:
+        """A reference to one more value, of a PostgreSQL type."""
+        self.append(value)
+        return f"${len(self)}::{kind}"
+
+
+class Relation(msgspec.Struct, frozen=True):
+    """Rows or sums to read from. ``columns``: an expression for each built-in dimension that it has."""
+
+    source: str
+    time: str
+    columns: Mapping[str, str]
+    amounts: str
+    org: str
+    metadata: str | None = None  # an expression for the value of the one metadata key it is about
+
+    def value(self, of: Dimension, parameters: Parameters) -> str:
+        """The value of a dimension, as text; NULL for none."""
+        if not of.is_metadata:
+            return self.columns[of.name]
+        if self.metadata is not None:
+            return self.metadata
+        return f"(r.raw_metadata ->> {parameters.put(of.name, 'text')})"
+
+
+_BUILT_IN_ON_ROWS: Final = {
+    "provider": "r.provider",
+    "model": "nullif(r.model, '')",
+    "key": "r.majordomo_api_key_id::text",
+    "status": "r.status_code::text",
+    "outcome": "r.outcome",
+    "error_type": "r.error_type",
+    "client": "r.client",
+    "query_class": "d.query_class",
+    "session": "r.claude_session_id::text",
+    "run": "r.trace_id",
+}
+
+_ROWS_ALONE: Final = Relation(
+    "llm_requests r", "r.requested_at", _BUILT_IN_ON_ROWS, question("cells_of_rows"), "r.org_id"
+)
+_ROWS_WITH_DETAILS: Final = Relation(
+    "llm_requests r LEFT JOIN claude_request_details d ON d.llm_request_id = r.id AND d.created_at = r.requested_at",
+    "r.requested_at",
+    _BUILT_IN_ON_ROWS,
+    question("cells_of_rows"),
+    "r.org_id",
+)
+
+
+def rows_with(dimensions: Iterable[Dimension]) -> Relation:
+    """The rows, joined to what these dimensions need."""
+    return _ROWS_WITH_DETAILS if Dimension("query_class") in set(dimensions) else _ROWS_ALONE
+
+
+def by_model(tier: str) -> Relation:
+    """Sums by key, provider and model; ``tier`` is ``hourly`` or ``daily``."""
+    columns = {"provider": "s.provider", "model": "nullif(s.model, '')", "key": "s.majordomo_api_key_id::text"}
+    return Relation(f"usage_by_model_{tier} s", "s.bucket_start", columns, ", ".join(AMOUNTS), "s.org_id")
+
+
+def by_metadata(key_name: str, parameters: Parameters, tier: str) -> Relation:
+    """Sums by API key and the values of one metadata key; ``tier`` as in ``by_model``.
+
+    Requests without the key are in none of its cells: they are all requests less those with it.
+    """
+    amounts = ", ".join(AMOUNTS)
+    less = ", ".join(f"-{amount} AS {amount}" for amount in AMOUNTS)
+    name = parameters.put(key_name, "text")
+    source = question("sums_by_metadata").format(tier=tier, key_name=name, amounts=amounts, less=less)
+    columns = {"key": "s.majordomo_api_key_id::text"}
+    return Relation(source, "s.bucket_start", columns, amounts, "s.org_id", metadata="s.key_value")
+
+
+def within(relation: Relation, stretches: Iterable[Stretch], parameters: Parameters) -> str:
+    """The condition that a row's time is in one of these stretches."""
+    parts = [
+        f"{relation.time} >= {parameters.put(since, 'timestamptz')}"
+        f" AND {relation.time} < {parameters.put(until, 'timestamptz')}"
+        for since, until in stretches
+    ]
+    return "(" + " OR ".join(parts) + ")"
+
+
+def matching(relation: Relation, filters: Iterable[Filter], parameters: Parameters) -> list[str]:
+    """One condition for each filter."""
+    return [_condition(relation, chosen, parameters) for chosen in filters]
+
+
+def _condition(relation: Relation, chosen: Filter, parameters: Parameters) -> str:
+    """Kept: one of the values, or none if None is among them. Left out: the opposite of that."""
+    values = [value for value in chosen.values if value is not None]
+    has_none = None in chosen.values
+    if chosen.dimension.is_metadata and relation.metadata is not None:
+        values = [value_in_rollup(value) for value in values]
+    column, kind, cast = _comparable(relation, chosen.dimension, parameters)
+    listed = parameters.put([cast(value) for value in values], f"{kind}[]") if values else None
+    if not chosen.leaves_out:
+        tests = [f"{column} = ANY ({listed})"] if listed else []
+        tests += [f"{column} IS NULL"] if has_none else []
+        return "(" + " OR ".join(tests) + ")"
+    tests = [f"{column} <> ALL ({listed})"] if listed else []
+    if has_none:
+        return "(" + " AND ".join([*tests, f"{column} IS NOT NULL"]) + ")"
+    return "(" + " OR ".join([*tests, f"{column} IS NULL"]) + ")"
+
+
+def _comparable(relation: Relation, of: Dimension, parameters: Parameters) -> tuple[str, str, Any]:
+    """The expression to compare with, its type and what makes one of text: the column's own, so that indexes serve."""
+    column = relation.value(of, parameters)
+    if column.endswith("_id::text"):
+        return column.removesuffix("::text"), "uuid", str
+    if of.name == "status" and not of.is_metadata:
+        return column.removesuffix("::text"), "int", int
+    return column, "text", str

@@ -1,0 +1,1 @@
+SELECT {value} AS value, {bucket} AS bucket, {amounts} FROM {source} WHERE {conditions}

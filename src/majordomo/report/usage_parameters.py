@@ -1,0 +1,151 @@
+"""What the routes under ``/api/v1/usage`` are asked with: a period, filters, a dimension. Read, checked, resolved."""
+
+import datetime as dt
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated, Final, Literal, TypeVar
+
+import msgspec
+from fastapi import Depends, Query
+
+from majordomo.record.database import Connection
+from majordomo.report.errors import ApiError
+from majordomo.report.identity import Principal
+from majordomo.report.questions.cells import Scope
+from majordomo.report.questions.dimensions import (
+    BUILT_IN,
+    MOST_NAME_CHARACTERS,
+    Dimension,
+    UnknownDimensionError,
+    dimension,
+)
+from majordomo.report.questions.filters import MOST_FILTERS, Filter, FilterError, parse_filters
+from majordomo.report.questions.known import Known, known
+from majordomo.report.questions.periods import PRESETS, Period, period
+from majordomo.report.questions.times import TimeError
+
+_Found = TypeVar("_Found")
+_MOST_TIME_CHARACTERS: Final = 64
+
+DimensionParameter = Annotated[
+    str,
+    Query(
+        max_length=MOST_NAME_CHARACTERS,
+        description=f"One of {', '.join(BUILT_IN)}, or a metadata key such as Feature "
+        "(`metadata.Model` where the name is a dimension's too).",
+    ),
+]
+CompareParameter = Annotated[
+    Literal["previous"] | None, Query(description="`previous`: the time of the same length before, too.")
+]
+
+
+class Common(msgspec.Struct, frozen=True):
+    """What nearly every question is asked with, as it came: which requests, in which time."""
+
+    preset: str | None
+    since: str | None
+    until: str | None
+    zone: str
+    filters: list[str]
+
+
+async def _common(
+    preset: Annotated[
+        str | None,
+        Query(
+            alias="period",
+            max_length=_MOST_TIME_CHARACTERS,
+            description=f"One of {', '.join(PRESETS)}; 30d if neither this nor `from` is given.",
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        Query(
+            alias="from",
+            max_length=_MOST_TIME_CHARACTERS,
+            description="Since then: 2026-11-21, 2026-11-21T14:30, 2026-11-21T14:30+01:00; "
+            "by the clock of `timezone` where it has no offset.",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None, Query(alias="to", max_length=_MOST_TIME_CHARACTERS, description="Before then; now if left out.")
+    ] = None,
+    zone: Annotated[
+        str,
+        Query(
+            alias="timezone",
+            max_length=_MOST_TIME_CHARACTERS,
+            description="An IANA name; days, weeks and months begin by its clock.",
+        ),
+    ] = "UTC",
+    filters: Annotated[
+        list[str] | None,
+        Query(
+            alias="filter",
+            max_length=MOST_FILTERS,
+            description="Repeatable. `model:gpt-5` keeps these requests, `-team:legal` leaves them out, `team` keeps "
+            "those with any value, `-team` those with none. Several values of one dimension widen, several dimensions "
+            "narrow.",
+        ),
+    ] = None,
+) -> Common:
+    return Common(preset, since, until, zone, filters or [])
+
+
+Given = Annotated[Common, Depends(_common)]
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A question's common part, understood: which requests, in which time."""
+
+    period: Period
+    scope: Scope
+    known: Known
+
+    @property
+    def previous(self) -> Scope:
+        """The same requests in the time of the same length before."""
+        before = self.period.previous
+        return msgspec.structs.replace(self.scope, since=before.since, until=before.until, running=False)
+
+    def dimension(self, given: str) -> Dimension:
+        """The dimension of this name.
+
+        Raises:
+            ApiError: 422, the organisation has none such.
+        """
+        return understood(lambda: dimension(given, self.known.metadata))
+
+
+async def understand(connection: Connection, asking: Principal, given: Common) -> Asked:
+    """What the common parameters mean for whoever asks.
+
+    Raises:
+        ApiError: 422, one of them is not understood; the message says what is allowed.
+    """
+    span = understood(lambda: period(given.preset, given.since, given.until, given.zone, dt.datetime.now(dt.UTC)))
+    names = await known(connection, asking.org_id)
+    chosen = understood(lambda: parse_filters(given.filters, names.metadata))
+    scope = Scope(
+        org_id=asking.org_id,
+        since=span.since,
+        until=span.until,
+        running=span.running,
+        filters=tuple(_with_key_ids(one, names) for one in chosen),
+    )
+    return Asked(span, scope, names)
+
+
+def understood(read: Callable[[], _Found]) -> _Found:
+    """What ``read`` gives; where it does not understand, 422 with its words."""
+    try:
+        return read()
+    except (TimeError, FilterError, UnknownDimensionError) as wrong:
+        raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", str(wrong)) from None
+
+
+def _with_key_ids(chosen: Filter, names: Known) -> Filter:
+    if chosen.dimension != Dimension("key"):
+        return chosen
+    return understood(lambda: names.with_key_ids(chosen))
