@@ -67,7 +67,7 @@ def test_an_unknown_session_is_wanted_once_and_again_only_after_a_while() -> Non
     assert owners.take_wanted() == [numbered(1)]
 
 
-def test_a_flood_of_invented_sessions_is_not_a_flood_of_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flood_of_invented_sessions_is_not_a_flood_of_questions() -> None:
     owners = SessionOwners()
     owners.answered_by(lambda: None)
     for number in range(3 * sessions.MOST_WANTED):

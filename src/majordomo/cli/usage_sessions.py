@@ -7,20 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from majordomo.cli.tables import NONE, cell, console, count, fitted, moment, money_column, table
 from majordomo.meter.claude_display import money as as_the_cli_shows
-from majordomo.report.questions.claude_ledgers import Part, Told, Why
+from majordomo.report.questions.claude_ledgers import REASONS, Part, Told
 from majordomo.report.questions.claude_sessions import Session, SessionRequest
 from majordomo.report.questions.plain import exact_double
 
 if TYPE_CHECKING:
     from rich.text import Text
-
-_REASONS = {
-    Why.NOT_COUNTED: "billed, and not counted by /usage",
-    Why.BROKEN_OFF: "billed, and broken off before its usage came",
-    Why.OTHER_RATES: "billed at other rates: tier, region, long context",
-    Why.NOT_PRICED: "in /usage, and no price is known here",
-    Why.NO_DETAILS: "no details of Claude Code's were recorded",
-}
 
 
 def sessions_json(sessions: Sequence[Session]) -> dict[str, Any]:
@@ -145,12 +137,12 @@ def _print_timeline(session: Session, requests: Sequence[SessionRequest], limit:
             cell(request.model),
             cell(request.agent_id),
             cell(", ".join(request.tool_names or ())),
-            _mode(request),
+            request.modes,
             count(request.prompt_tokens),
             count(request.output_tokens),
             cost,
             usage,
-            cell(_result(request)),
+            cell(request.ending),
         ]
         shown.add_row(*row)
     out.print(fitted(shown, out, ("Agent", "Mode", "Prompt", "Output", "Tools")))
@@ -160,20 +152,6 @@ def _print_timeline(session: Session, requests: Sequence[SessionRequest], limit:
 
 def _booked(request: SessionRequest) -> Decimal | None:
     return None if request.usage_cost is None else Decimal(exact_double(request.usage_cost))
-
-
-def _mode(request: SessionRequest) -> str:
-    modes = [name for name, on in (("thinking", request.has_thinking), ("plan", request.is_plan_mode)) if on]
-    return " ".join(modes)
-
-
-def _result(request: SessionRequest) -> str:
-    told = [] if request.outcome == "completed" else [request.outcome]
-    if request.status_code is not None and request.status_code != 200:
-        told.append(str(request.status_code))
-    if request.error_type:
-        told.append(request.error_type)
-    return " ".join(told) or (request.stop_reason or request.outcome)
 
 
 def _print_parts(title: str, parts: Sequence[Part], none: str) -> None:
@@ -205,7 +183,7 @@ def _print_ledgers(told: Told) -> None:
         return
     shown = table("Class", "Why", "Requests", "Difference USD", numbers=("Requests", "Difference USD"))
     for gap, difference in zip(told.gaps, money_column([gap.difference for gap in told.gaps]), strict=True):
-        shown.add_row(cell(gap.query_class or "(no details)"), _REASONS[gap.why], count(gap.requests), difference)
+        shown.add_row(cell(gap.query_class or "(no details)"), REASONS[gap.why], count(gap.requests), difference)
     out.print(shown)
 
 

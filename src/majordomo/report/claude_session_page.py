@@ -20,7 +20,7 @@ from majordomo.report import page
 from majordomo.report.auth import owner_of
 from majordomo.report.bodies import read_bytes
 from majordomo.report.errors import ApiError
-from majordomo.report.questions.claude_ledgers import Part, Told, Why, told
+from majordomo.report.questions.claude_ledgers import REASONS, Part, Told, told
 from majordomo.report.questions.claude_sessions import Session, SessionRequest
 from majordomo.report.questions.plain import exact, exact_double
 
@@ -37,14 +37,6 @@ _CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 _HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": _CSP}
-
-_REASONS = {
-    Why.NOT_COUNTED: "billed, and not counted by /usage",
-    Why.BROKEN_OFF: "billed, and broken off before its usage came",
-    Why.OTHER_RATES: "billed at other rates",
-    Why.NOT_PRICED: "in /usage, and no price is known here",
-    Why.NO_DETAILS: "no details recorded",
-}
 
 
 @router.get("/claude-sessions/{session_id}")
@@ -141,7 +133,7 @@ def _ledgers(told: Told) -> str:
     if not told.gaps:
         return ""
     rows = [
-        (gap.query_class or "(no details)", _REASONS[gap.why], f"{gap.requests:,}", exact(gap.difference))
+        (gap.query_class or "(no details)", REASONS[gap.why], f"{gap.requests:,}", exact(gap.difference))
         for gap in told.gaps
     ]
     return _table("Billed beyond what /usage shows", ("Class", "Why", "Requests", "USD"), rows, numbers=2)
@@ -172,17 +164,14 @@ def _timeline(told: Told) -> str:
 
 
 def _line(session: Session, request: SessionRequest) -> tuple[str, ...]:
-    modes = [name for name, on in (("thinking", request.has_thinking), ("plan", request.is_plan_mode)) if on]
-    ended = [] if request.outcome == "completed" else [request.outcome]
-    ended += [] if request.status_code in (None, 200) else [str(request.status_code)]
     return (
         f"+{str(request.requested_at - session.started_at).partition('.')[0]}",
         request.query_class or "–",
         request.model or "–",
         request.agent_id or "",
         ", ".join(request.tool_names or ()),
-        " ".join(modes),
-        " ".join(ended) or request.stop_reason or request.outcome,
+        request.modes,
+        request.ending,
         "–" if request.prompt_tokens is None else f"{request.prompt_tokens:,}",
         "–" if request.output_tokens is None else f"{request.output_tokens:,}",
         "–" if request.total_cost is None else exact(request.total_cost),

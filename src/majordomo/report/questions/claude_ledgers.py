@@ -29,6 +29,16 @@ class Why(StrEnum):
     NO_DETAILS = "no details"  # not a request that /usage could know of, or not recorded as Claude Code's
 
 
+#: The same in words.
+REASONS = {
+    Why.NOT_COUNTED: "billed, and not counted by /usage",
+    Why.BROKEN_OFF: "billed, and broken off before its usage came",
+    Why.OTHER_RATES: "billed at other rates: tier, region, long context",
+    Why.NOT_PRICED: "in /usage, and no price is known here",
+    Why.NO_DETAILS: "no details of Claude Code's were recorded",
+}
+
+
 class Part(msgspec.Struct, frozen=True):
     """Some requests of a session together. ``total_cost`` adds up what is known."""
 

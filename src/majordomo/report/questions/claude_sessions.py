@@ -88,6 +88,19 @@ class SessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     effort: str | None
     context_window: int | None
 
+    @property
+    def modes(self) -> str:
+        """``thinking``, ``plan``, both or none."""
+        return " ".join(name for name, on in (("thinking", self.has_thinking), ("plan", self.is_plan_mode)) if on)
+
+    @property
+    def ending(self) -> str:
+        """What went wrong, or else why the reply stopped."""
+        told = [] if self.outcome == "completed" else [self.outcome]
+        told += [] if self.status_code in (None, 200) else [str(self.status_code)]
+        told += [self.error_type] if self.error_type else []
+        return " ".join(told) or self.stop_reason or self.outcome
+
 
 class ForeignSessionError(Exception):
     """The id is taken by a session of another key."""
