@@ -87,6 +87,16 @@ def test_sessions_are_listed_with_both_costs(majordomo: Run, history: None) -> N
     assert table_row(out, str(OTHER))[-2:] == ["0.005", "$0.0050"]
 
 
+def test_a_narrow_terminal_shows_whole_ids_and_costs(
+    majordomo: Run, history: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out = majordomo("usage", "sessions")[1]
+    assert table_row(out, str(SESSION))[0:2] == [str(SESSION), "11-21 12:00"]
+    assert table_row(out, str(SESSION))[-2:] == ["1.380", "$1.21"]
+    assert max(map(len, out.splitlines())) <= 80
+
+
 def test_the_list_in_json_is_exact(majordomo: Run, history: None, query: Query) -> None:
     told = json.loads(majordomo("usage", "sessions", "--json")[1])
     assert told["numRecords"] == 2

@@ -1,5 +1,6 @@
 """The page of one session: asks for the key, shows that key's session, and nothing a caller sent runs in it."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,13 @@ def test_what_is_no_session_or_no_form_is_refused(ask: Any) -> None:
     assert ask.send(PAGE, "POST", b"\xff\x00=\xfe").status == 401
     assert ask.send(PAGE, "PUT").status == 405
     assert ask.send("/claude-sessions/").status == 404
+
+
+def test_a_session_without_requests_says_so(ask: Any) -> None:
+    session = json.loads(ask.send("/api/v1/claude-sessions", "POST", headers={"X-Majordomo-Key": ask.key}).body)["id"]
+    text = send(ask, ask.key, f"/claude-sessions/{session}").body.decode()
+    assert "None of its requests is in the database." in text
+    assert "By model" not in text
 
 
 def test_a_long_session_shows_its_last_requests(ask: Any, postgres_dsn: str, tmp_path: Path) -> None:

@@ -127,6 +127,7 @@ def _say_where_to_look(console: "Console", gateway: "GatewayProcess", provider_u
         f"    {own} usage summary {where}",
         f"    {own} usage by Team {where}",
         f"    {own} usage requests {where}",
+        f"    {own} usage sessions {where}",
         f"    {own} metadata list {where}",
         f"    {own} db psql {where}",
         "",

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
+#: Columns from which on a whole date has room beside the rest.
+_WIDE = 140
+
+
 def sessions_json(sessions: Sequence[Session]) -> dict[str, Any]:
     """Sessions for programs."""
     return {"sessions": [session_json(session) for session in sessions], "numRecords": len(sessions)}
@@ -63,8 +67,9 @@ def _request_json(session: Session, request: SessionRequest) -> dict[str, Any]:
 
 
 def print_sessions(sessions: Sequence[Session], limit: int) -> None:
-    """A row a session."""
+    """A row a session; on a narrow terminal with shorter times."""
     out = console()
+    narrow = out.width < _WIDE
     numbers = ("Duration", "Requests", "Input", "Output", "Cost USD", "/usage")
     columns = ["Session", "Started (UTC)", "Duration", "State", "Key", "Name", "Requests", "Input", "Output"]
     shown = table(
@@ -74,7 +79,7 @@ def print_sessions(sessions: Sequence[Session], limit: int) -> None:
     for session, cost in zip(sessions, costs, strict=True):
         shown.add_row(
             cell(session.id),
-            cell(moment(session.started_at)),
+            cell(moment(session.started_at)[5:16] if narrow else moment(session.started_at)),
             span(session.duration),
             session.state,
             cell(session.key_name),
@@ -85,7 +90,7 @@ def print_sessions(sessions: Sequence[Session], limit: int) -> None:
             cost,
             as_the_cli_shows(session.usage_cost),
         )
-    out.print(fitted(shown, out, ("Name", "Output", "Input", "Key", "Duration")))
+    out.print(fitted(shown, out, ("Name", "Output", "Input", "Key", "Duration", "Requests", "State")))
     notes = ["/usage: what Claude Code shows for it"]
     if len(sessions) == limit:
         notes.append(f"the newest {count(limit)}, more with --limit")

@@ -100,6 +100,8 @@ def _title(session: Session) -> str:
 
 
 def _body(told: Told) -> str:
+    if not told.requests:
+        return _summary(told) + '\n<p class="quiet">None of its requests is in the database.</p>'
     parts = [_summary(told), _ledgers(told)]
     parts += [
         _parts("By class", told.by_class, "(no details)"),
