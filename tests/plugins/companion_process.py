@@ -21,6 +21,7 @@ print(json.dumps({"env": dict(os.environ), "argv": sys.argv[2:]}), flush=True)
 for line in json.loads(sys.argv[1]) or map(json.loads, iter(sys.stdin.readline, "")):
     body = {"model": "claude-opus-4-8", "max_tokens": 64, "messages": [{"role": "user", "content": "hi"}]}
     headers = {"content-type": "application/json", "x-api-key": "sk-ant-dummy", "anthropic-version": "2023-06-01"}
+    body = line.get("whole", body)
     body.update(line.get("body", {}))
     headers.update(line.get("headers", {}))
     time.sleep(line.get("wait", 0))

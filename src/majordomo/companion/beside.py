@@ -13,7 +13,10 @@ from majordomo.companion.errors import tell
 from majordomo.companion.gateway import GatewayRefusedError
 from majordomo.companion.order import Order
 from majordomo.companion.session import Session
+from majordomo.companion.title import Title
 from majordomo.companion.upstreams import Upstreams
+
+_STANDARD_ERROR = 2
 
 
 def run_beside(
@@ -61,7 +64,11 @@ async def _serve(
     look()  # it may have ended before the handler was there
     session = Session(order, listening, upstreams, stop_child)
     await session.open()
+    title = Title(_STANDARD_ERROR)
+    showing = loop.create_task(title.keep(session.caps_status))
     await ended.wait()
+    showing.cancel()
+    title.restore()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     line = await session.close()
     if refusals:

@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from majordomo.companion import gateway_key, gateway_url, metadata
+from majordomo.companion import caps, gateway_key, gateway_url, metadata
+from majordomo.companion.caps import Caps
 from majordomo.companion.errors import CompanionError
 
 #: Characters of a session's name; a header line has to stay small.
@@ -25,6 +26,7 @@ class Order(NamedTuple):
     metadata: dict[str, str]
     port: int
     fail_closed: bool
+    caps: Caps = Caps()
 
     def __repr__(self) -> str:
         return f"<Order {self.gateway or 'standalone'}, session {self.session_id}>"
@@ -78,6 +80,7 @@ def read_order(told: argparse.Namespace) -> Order:
         metadata=labels,
         port=told.port,
         fail_closed=told.fail_closed,
+        caps=caps.read(told),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from majordomo.admit.keys import Key, KeyRing
 from majordomo.companion.books import LocalBooks, Tally
+from majordomo.companion.cap_gate import CapGate
 from majordomo.companion.claude_files import state_file
 from majordomo.companion.claude_state import ServerPrices
 from majordomo.companion.journal import LocalJournal
@@ -65,8 +66,10 @@ class Proxy:
         """To be called in a running event loop. ``direct_url``: where requests go without a gateway."""
         self._listening = listening
         self._journal = LocalJournal(order)
-        self._books = LocalBooks(self._journal, Pricer.load(None, None), _SETTINGS.max_reading_bytes)
+        pricer = Pricer.load(None, None)
+        self._books = LocalBooks(self._journal, pricer, _SETTINGS.max_reading_bytes)
         self._books.claude_prices = ServerPrices(state_file(os.environ, Path.home()))
+        self.caps = CapGate(order.caps, pricer)
         ring = KeyRing()
         ring.put(LOCAL_KEY, _KEY)
         planner = CompanionPlanner(
@@ -84,7 +87,14 @@ class Proxy:
             connect_timeout=_SETTINGS.upstream_connect_timeout,
         )
         self._desk = Desk(
-            _SETTINGS, planner=planner, ring=ring, lookup=_nobody, books=self._books, pool=pool, road=road
+            _SETTINGS,
+            planner=planner,
+            ring=ring,
+            lookup=_nobody,
+            books=self._books,
+            pool=pool,
+            gate=self.caps.gate,
+            road=road,
         )
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -107,7 +117,7 @@ class Proxy:
         """Take requests; those that came meanwhile wait in the socket."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: Caller(self._desk), sock=self._listening, backlog=BACKLOG)
-        self._tasks.append(loop.create_task(self._desk.keep_time()))
+        self._tasks += [loop.create_task(self._desk.keep_time()), loop.create_task(self.caps.share())]
 
     async def close(self) -> None:
         """Let running requests finish for a moment, and close the books."""
@@ -115,6 +125,7 @@ class Proxy:
         await self._desk.drain(_SETTINGS.shutdown_grace)
         for task in self._tasks:
             task.cancel()
+        self.caps.close()
         self._journal.close()
 
 

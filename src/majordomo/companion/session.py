@@ -38,6 +38,10 @@ class Session:
         )
         self._keeping: asyncio.Task[None] | None = None
 
+    def caps_status(self) -> str | None:
+        """How the tightest limit stands, in a few words."""
+        return self._proxy.caps.status(notional=self._proxy.tally.flat_rate)
+
     @property
     def tally(self) -> Tally:
         """What was used so far."""
@@ -57,4 +61,5 @@ class Session:
         if self._road is not None:
             await self._road.end_session()
         proxy = self._proxy
-        return closing_line(self._order, proxy.tally, proxy.journal_folder, proxy.unrecorded)
+        line = closing_line(self._order, proxy.tally, proxy.journal_folder, proxy.unrecorded)
+        return "; ".join([line, *proxy.caps.closing_words()])

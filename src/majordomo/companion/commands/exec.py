@@ -2,6 +2,7 @@
 
 import argparse
 
+from majordomo.companion import caps
 from majordomo.companion.execute import execute
 from majordomo.companion.order import add_options, read_order
 
@@ -16,6 +17,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add_options(made)
+    caps.add_options(made)
     made.add_argument("command", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return made
 
