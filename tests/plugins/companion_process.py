@@ -16,7 +16,7 @@ ASKING = r"""
 import json, os, sys, time, urllib.request, urllib.error
 for name in ("http_proxy", "https_proxy", "all_proxy"):
     os.environ.pop(name, None)
-base = os.environ["ANTHROPIC_BASE_URL"]
+base = os.environ.get("ANTHROPIC_BASE_URL", "")
 print(json.dumps({"env": dict(os.environ), "argv": sys.argv[2:]}), flush=True)
 for line in json.loads(sys.argv[1]) or map(json.loads, iter(sys.stdin.readline, "")):
     body = {"model": "claude-opus-4-8", "max_tokens": 64, "messages": [{"role": "user", "content": "hi"}]}
