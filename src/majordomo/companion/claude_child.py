@@ -35,13 +35,14 @@ class Cloud(NamedTuple):
     base_url: str  # the variable that says where it is
     speaks_messages: bool  # the Messages API under /v1/messages, unsigned: a proxy can stand in between
     carries_api_key: bool = False  # Claude Code sends ANTHROPIC_API_KEY along, which is none of its business
+    provider: str = "anthropic"  # whose price list holds
 
 
 CLOUDS = (
     Cloud("Bedrock", "CLAUDE_CODE_USE_BEDROCK", "ANTHROPIC_BEDROCK_BASE_URL", False, carries_api_key=True),
     Cloud("Vertex", "CLAUDE_CODE_USE_VERTEX", "ANTHROPIC_VERTEX_BASE_URL", False, carries_api_key=True),
     Cloud("Foundry", "CLAUDE_CODE_USE_FOUNDRY", "ANTHROPIC_FOUNDRY_BASE_URL", True),
-    Cloud("Mantle", "CLAUDE_CODE_USE_MANTLE", "ANTHROPIC_BEDROCK_MANTLE_BASE_URL", True),
+    Cloud("Mantle", "CLAUDE_CODE_USE_MANTLE", "ANTHROPIC_BEDROCK_MANTLE_BASE_URL", True, provider="aws"),
 )
 
 

@@ -11,6 +11,7 @@ from majordomo.companion.books import Tally
 from majordomo.companion.claude_child import ANTHROPIC
 from majordomo.companion.gateway import CONNECT_SECONDS
 from majordomo.companion.order import Order
+from majordomo.companion.upstreams import Upstreams
 from majordomo.forward.plan import Plan, Way, is_own_page
 from majordomo.forward.providers import Provider
 from majordomo.forward.request_head import RequestHead
@@ -49,15 +50,16 @@ class Target(NamedTuple):
     routes: Routes
 
     @classmethod
-    def at(cls, base_url: str, connect_timeout: float | None = None, name: str | None = None) -> "Target":
-        """``name``: what the provider is called in prices and rows, if it is not the API's own.
+    def at(cls, base_url: str, anthropic: str = "anthropic", connect_timeout: float | None = None) -> "Target":
+        """``anthropic``: what the provider of Anthropic's API is called in prices and rows.
 
         Raises:
             ValueError: the URL has no host or an impossible port.
         """
         providers = {}
         for family in Family:
-            provider = Provider.at(name or family.value, base_url, family, "keep", inject=False)
+            name = anthropic if family is Family.ANTHROPIC else family.value
+            provider = Provider.at(name, base_url, family, "keep", inject=False)
             providers[family.value] = provider._replace(connect_timeout=connect_timeout)
         return cls(Routes(providers))
 
@@ -78,20 +80,19 @@ class CompanionPlanner:
         self,
         order: Order,
         *,
-        direct: Target,
-        direct_url: str,
-        through_gateway: bool,
+        upstreams: Upstreams,
         limits: MetadataLimits,
         tally: Tally,
     ) -> None:
-        """``through_gateway``: requests go to the gateway of the order, and to ``direct`` only while it is away."""
+        """Raises ValueError where an upstream's URL is unusable."""
         self._order = order
-        self._direct = direct
+        self._direct = Target.at(upstreams.direct_url, upstreams.direct_provider)
         #: Headers for a gateway, which a caller sends by itself, are for whoever it would have asked without us.
-        self._keeps_own_headers = direct_url != ANTHROPIC
-        self._gateway = (
-            Target.at(order.gateway, CONNECT_SECONDS) if through_gateway and order.gateway is not None else None
-        )
+        self._keeps_own_headers = upstreams.direct_url != ANTHROPIC
+        #: Where requests go first; None: straight to the provider.
+        self._gateway: Target | None = None
+        if upstreams.through_gateway and order.gateway is not None:
+            self._gateway = Target.at(order.gateway, connect_timeout=CONNECT_SECONDS)
         self._limits = limits
         self._digests = DigestCache()
         self._tally = tally

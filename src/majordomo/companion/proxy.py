@@ -13,7 +13,8 @@ from majordomo.companion.claude_state import ServerPrices
 from majordomo.companion.journal import LocalJournal
 from majordomo.companion.listening import BACKLOG
 from majordomo.companion.order import Order
-from majordomo.companion.planner import LOCAL_KEY, CompanionPlanner, Target
+from majordomo.companion.planner import LOCAL_KEY, CompanionPlanner
+from majordomo.companion.upstreams import Upstreams
 from majordomo.forward.caller import Caller
 from majordomo.forward.connect import tls_context
 from majordomo.forward.desk import Desk, DeskSettings
@@ -60,10 +61,8 @@ _KEY = Key(bytes(16), None, active=True)
 class Proxy:
     """Serves one session on a listening socket."""
 
-    def __init__(
-        self, order: Order, listening: socket.socket, *, direct_url: str, through_gateway: bool, road: Road
-    ) -> None:
-        """To be called in a running event loop. ``direct_url``: where requests go without a gateway."""
+    def __init__(self, order: Order, listening: socket.socket, upstreams: Upstreams, road: Road) -> None:
+        """To be called in a running event loop."""
         self._listening = listening
         self._journal = LocalJournal(order)
         pricer = Pricer.load(None, None)
@@ -74,9 +73,7 @@ class Proxy:
         ring.put(LOCAL_KEY, _KEY)
         planner = CompanionPlanner(
             order,
-            direct=Target.at(direct_url),
-            direct_url=direct_url,
-            through_gateway=through_gateway,
+            upstreams=upstreams,
             limits=_SETTINGS.metadata_limits,
             tally=self._books.tally,
         )

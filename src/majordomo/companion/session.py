@@ -29,13 +29,7 @@ class Session:
         self._road: GatewayRoad | None = None
         if upstreams.gateway is not None:
             self._road = GatewayRoad(order, upstreams.gateway, registered=upstreams.registered, refused=refused)
-        self._proxy = Proxy(
-            order,
-            listening,
-            direct_url=upstreams.direct_url,
-            through_gateway=upstreams.through_gateway,
-            road=self._road or Road(),
-        )
+        self._proxy = Proxy(order, listening, upstreams, self._road or Road())
         self._keeping: asyncio.Task[None] | None = None
 
     def caps_status(self) -> str | None:

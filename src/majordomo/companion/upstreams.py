@@ -19,6 +19,7 @@ class Upstreams(NamedTuple):
     gateway: Gateway | None
     registered: bool  # the gateway knows the session
     direct_url: str
+    direct_provider: str  # what it is called in prices and rows
     through_gateway: bool
 
     @classmethod
@@ -30,12 +31,14 @@ class Upstreams(NamedTuple):
             CompanionError: the gateway is away, and nothing may be done without it; or an address that is set is none.
         """
         direct_url = claude.upstream(order.gateway)
+        direct_provider = claude.cloud.provider if claude.cloud is not None else "anthropic"
         if order.gateway is None:
-            return cls(None, False, direct_url, False)
+            return cls(None, False, direct_url, direct_provider, False)
         gateway = Gateway(order.gateway, order.api_key)
         # What goes to a cloud's own endpoint cannot take the gateway's way; it is recorded here and delivered later.
         through_gateway = claude.cloud is None
-        return cls(gateway, _registered(order, gateway, child_waits=child_waits), direct_url, through_gateway)
+        registered = _registered(order, gateway, child_waits=child_waits)
+        return cls(gateway, registered, direct_url, direct_provider, through_gateway)
 
 
 def _registered(order: Order, gateway: Gateway, *, child_waits: bool) -> bool:
