@@ -63,7 +63,7 @@ class BackOffice:
             pricer=self._pricer,
             refresh_seconds=settings.price_refresh_seconds if settings.price_feed else None,
         )
-        self._server = Server(self._signs, Connections(self._dsn), places.back_office_socket)
+        self._server = Server(self._signs, Connections(self._dsn), self._pricer, places.back_office_socket)
         self._migrated = asyncio.Event()
         self._prices_changed = asyncio.Event()
 

@@ -3,12 +3,14 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
 
+from majordomo.price.pricer import Pricer
 from majordomo.record import api_keys, sign_in, users
 from majordomo.record.database import Connection
 from majordomo.record.stats import WriterStats
@@ -20,6 +22,12 @@ from majordomo.report.vitals import JournalFigures, PriceFigures
 
 #: Nobody listens there: routes that need the database say so.
 NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
+
+
+@cache
+def packaged_prices() -> Pricer:
+    """The prices that came with the package."""
+    return Pricer.load(None, None)
 
 
 class MadeUpSigns:
@@ -113,7 +121,7 @@ def send_to(app: Any, run: Callable[[Any], Any]) -> Callable[..., Reply]:
 @pytest.fixture
 def call(signs: MadeUpSigns) -> Callable[..., Reply]:
     """Send the application one request."""
-    return send_to(make_app(signs, Connections(NO_DATABASE)), asyncio.run)
+    return send_to(make_app(signs, Connections(NO_DATABASE), packaged_prices()), asyncio.run)
 
 
 class Asker:
@@ -123,7 +131,7 @@ class Asker:
         self._connections = Connections(dsn)
         self._dsn = dsn
         self._runner = runner
-        self.send = send_to(make_app(signs, self._connections), runner.run)
+        self.send = send_to(make_app(signs, self._connections, packaged_prices()), runner.run)
         self.key, self.key_id = self.new_key("tests")
 
     def new_key(self, name: str) -> tuple[str, UUID]:
@@ -178,7 +186,7 @@ class Browser:
     def __init__(self, dsn: str, signs: MadeUpSigns, runner: asyncio.Runner) -> None:
         self._runner = runner
         self.connections = Connections(dsn)
-        self._send = send_to(make_app(signs, self.connections), runner.run)
+        self._send = send_to(make_app(signs, self.connections, packaged_prices()), runner.run)
         self.cookies: dict[str, str] = {}
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from starlette.types import ASGIApp
 
 from majordomo import __version__
+from majordomo.price.pricer import Pricer
 from majordomo.report import claude_session_page, claude_sessions, errors, metrics, page, people, usage_routes
 from majordomo.report.connections import Connections
 from majordomo.report.envelope import Envelope
@@ -46,8 +47,8 @@ class Readiness(BaseModel):
     parts: dict[str, PartState]
 
 
-def make_app(sources: Sources, connections: Connections) -> ASGIApp:
-    """The application over what ``sources`` tell and what the database holds."""
+def make_app(sources: Sources, connections: Connections, pricer: Pricer) -> ASGIApp:
+    """The application over what ``sources`` tell, what the database holds, and the prices of now."""
     app = FastAPI(
         title="Majordomo",
         version=__version__,
@@ -60,6 +61,7 @@ def make_app(sources: Sources, connections: Connections) -> ASGIApp:
     )
     app.state.sources = sources
     app.state.connections = connections
+    app.state.pricer = pricer
     app.state.door = people.Door()
     errors.install(app)
     app.include_router(_health)

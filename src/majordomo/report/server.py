@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from majordomo.price.pricer import Pricer
 from majordomo.report.connections import Connections
 from majordomo.report.vitals import Sources
 
@@ -21,9 +22,10 @@ _GRACE_SECONDS = 2  # for answers under way when it stops
 class Server:
     """uvicorn under our rules: the socket is private, signals are somebody else's, and a restart begins anew."""
 
-    def __init__(self, sources: Sources, connections: Connections, path: Path) -> None:
+    def __init__(self, sources: Sources, connections: Connections, pricer: Pricer, path: Path) -> None:
         self._sources = sources
         self._connections = connections
+        self._pricer = pricer
         self._path = path
         self._running: uvicorn.Server | None = None
         self._stopping = False
@@ -36,7 +38,7 @@ class Server:
             OSError: the socket cannot be made.
         """
         # Imported here: the writer begins its work before half a second of imports.
-        server = await asyncio.to_thread(_make, self._sources, self._connections)
+        server = await asyncio.to_thread(_make, self._sources, self._connections, self._pricer)
         if self._stopping:
             return
         self._running = server
@@ -78,7 +80,7 @@ def listen(path: Path) -> socket.socket:
     return listening
 
 
-def _make(sources: Sources, connections: Connections) -> "uvicorn.Server":
+def _make(sources: Sources, connections: Connections, pricer: Pricer) -> "uvicorn.Server":
     import uvicorn
 
     from majordomo.report.app import make_app
@@ -104,7 +106,7 @@ def _make(sources: Sources, connections: Connections) -> "uvicorn.Server":
 
     return Quiet(
         uvicorn.Config(
-            make_app(sources, connections),
+            make_app(sources, connections, pricer),
             loop="none",
             http="httptools",
             ws="none",
