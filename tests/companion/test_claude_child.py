@@ -253,6 +253,15 @@ def test_before_a_cloud_with_signed_requests_the_companion_stands_aside_and_says
     assert "stands aside, nothing is recorded" in ran.err
 
 
+def test_a_limit_that_could_not_be_held_is_refused_instead_of_standing_aside(home: Home) -> None:
+    ran = home.run(
+        *("exec", "--standalone", "--max-spend", "5", "--", fake_claude(home)),
+        env={"CLAUDE_CODE_USE_BEDROCK": "1", "ASK": "[]"},
+    )
+    assert (ran.code, ran.out) == (1, "")
+    assert "nor held to a limit" in ran.err
+
+
 def test_requests_to_foundry_are_metered_on_their_way(home: Home, provider: ProviderProcess) -> None:
     script = "import os; os.environ['ANTHROPIC_BASE_URL'] = os.environ['ANTHROPIC_FOUNDRY_BASE_URL']\n" + ASKING
     ran = home.run(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from majordomo.companion.child import Child, Signals, not_found
 from majordomo.companion.claude_child import ClaudeChild
-from majordomo.companion.errors import tell
+from majordomo.companion.errors import CompanionError, tell
 from majordomo.companion.listening import listen, url_of
 from majordomo.companion.order import Order
 from majordomo.companion.process_list import hide_from_process_list
@@ -35,6 +35,11 @@ def execute(order: Order, command: Sequence[str]) -> int:
     claude = ClaudeChild(command, os.environ, Path.home(), Path.cwd())
     cloud = claude.cloud
     if cloud is not None and not cloud.speaks_messages:
+        if order.caps.limits:
+            raise CompanionError(
+                f"{cloud.switch} is set: requests to {cloud.name} cannot be metered on their way, nor held to a limit; "
+                "leave the limits out, or unset it"
+            )
         _stand_aside(command, cloud.name, claude)
     listening = listen(order.port)
     upstreams = Upstreams.find(order, claude, child_waits=True)
