@@ -110,6 +110,19 @@ def test_a_gateway_that_goes_in_mid_session_is_done_without_until_it_is_back(
     assert "requests" in talk.end().err
 
 
+def test_a_long_body_takes_the_detour_whole_and_once(
+    talk: Conversation, stand_in: GatewayStandIn, provider: ProviderProcess
+) -> None:
+    stand_in.stop()
+    messages = [{"role": "user", "content": "x" * 3_000_000}]
+    assert talk.ask(body={"messages": messages})["status"] == 200
+    (received,) = provider.requests()
+    assert received.json["messages"] == messages
+    ran = talk.end()
+    assert ran.err.startswith("majordomo-companion: 1 request, ")
+    stand_in.start()
+
+
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_an_answer_in_the_gateways_place_is_passed_on_and_not_repeated_and_then_it_counts_as_away(
     talk: Conversation, stand_in: GatewayStandIn, provider: ProviderProcess, status: int
