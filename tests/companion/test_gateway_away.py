@@ -110,6 +110,24 @@ def test_a_gateway_that_goes_in_mid_session_is_done_without_until_it_is_back(
     assert "requests" in talk.end().err
 
 
+def test_a_gateway_that_serves_but_cannot_register_yet_is_asked_again_and_requests_go_through_it(
+    home: Home, stand_in: GatewayStandIn, provider: ProviderProcess
+) -> None:
+    stand_in.sessions_status = 503  # its database is starting
+    talk = conversation(home, stand_in, provider)
+    assert [talk.ask()["status"] for _ in range(2)] == [200, 200]
+    assert len(stand_in.messages()) == 2
+    stand_in.sessions_status = 201
+    deadline = time.monotonic() + PATIENCE
+    tried = len(stand_in.sessions())
+    while len(stand_in.sessions()) == tried:
+        assert time.monotonic() < deadline, "it never registered"
+        time.sleep(0.05)
+    talk.end()
+    assert stand_in.sessions()[-1][0].endswith("/end")
+    assert len({body["id"] for path, body in stand_in.sessions() if path.endswith("claude-sessions")}) == 1
+
+
 def test_a_long_body_takes_the_detour_whole_and_once(
     talk: Conversation, stand_in: GatewayStandIn, provider: ProviderProcess
 ) -> None:

@@ -36,7 +36,7 @@ def plan(
     gateway = Gateway(order.gateway, order.api_key) if order.gateway else None
     upstreams = Upstreams(gateway, True, direct, more.get("provider", "anthropic"), gateway is not None)
     planner = CompanionPlanner(order, upstreams=upstreams, limits=MetadataLimits(64, 255, 8192), tally=tally or Tally())
-    sent = [("Host", "127.0.0.1:50000"), ("x-api-key", "sk-ant-1"), ("Content-Length", "3"), *headers]
+    sent = [("Host", more.get("host", "127.0.0.1:50000")), ("x-api-key", "sk-ant-1"), ("Content-Length", "3"), *headers]
     raw = [(name.encode(), value.encode()) for name, value in sent]
     target = more.get("target", b"/v1/messages?beta=true")
     return planner.plan(read_head(more.get("method", b"POST"), target, raw, http_11=True, keep_alive=True))
@@ -135,3 +135,18 @@ def test_a_subscriptions_token_makes_the_money_notional(headers: tuple[tuple[str
     assert not tally.flat_rate
     plan(*headers, tally=tally)
     assert tally.flat_rate
+
+
+@pytest.mark.parametrize(
+    ("headers", "host"),
+    [
+        ((("Origin", "https://evil.example"),), "127.0.0.1:50000"),
+        ((), "rebound.evil.example:50000"),
+        ((), "127.0.0.1.evil.example:50000"),
+    ],
+)
+def test_a_request_that_a_web_page_made_is_refused(headers: tuple[tuple[str, str], ...], host: str) -> None:
+    refused = plan(*headers, host=host)
+    assert refused.refusal is not None
+    assert refused.refusal.status == 403
+    assert plan(host="localhost:50000").refusal is None

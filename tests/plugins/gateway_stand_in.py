@@ -33,6 +33,7 @@ class GatewayStandIn:
         self.slow = threading.Event()  # registration waits while this is not set
         self.slow.set()
         self.next_status = 200
+        self.sessions_status = 201
         self.healthy = True
         self.request_id: str | None = REQUEST_ID
         self.breaks_off = False
@@ -83,7 +84,7 @@ class GatewayStandIn:
                     if stand_in.refuses_key:
                         self._answer(401, {"error": {"code": "gateway_key_unknown", "message": "No such key here."}})
                     else:
-                        self._answer(201, body)
+                        self._answer(stand_in.sessions_status, body)
                 elif stand_in.breaks_off:
                     self.close_connection = True
                 else:

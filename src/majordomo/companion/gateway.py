@@ -75,6 +75,8 @@ class Gateway:
                 f"the gateway at {self.url} refuses the key: {_message(answer)} "
                 "Check it with `majordomo keys list` there."
             )
+        if answer.status >= 500:
+            raise GatewayAway(f"{self.url} answered with status {answer.status}")
         return answer.status in (200, 201)
 
     def end(self, session_id: str, seconds: float = CONNECT_SECONDS) -> bool:

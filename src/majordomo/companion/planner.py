@@ -44,6 +44,16 @@ def gateway_away(url: str) -> Refusal:
     )
 
 
+FROM_A_WEB_PAGE = Refusal(
+    403,
+    "foreign_origin",
+    "This companion serves programs on this machine; this request comes from a web page, or by another host name.",
+)
+
+#: By which names a proxy on loopback can be asked for.
+_OWN_HOSTS = (b"127.0.0.1", b"localhost")
+
+
 class Target(NamedTuple):
     """Where requests can go: one base URL for every path."""
 
@@ -103,6 +113,8 @@ class CompanionPlanner:
             _OAUTH_TOKEN
         ):
             self._tally.flat_rate = True
+        if _from_a_web_page(head):
+            return self._plan(head, Way(None, Api.ANTHROPIC_OTHER, Family.ANTHROPIC, FROM_A_WEB_PAGE))
         own_page = is_own_page(head.path)
         caller_lines = _own_lines(head)
         self._label(head)
@@ -153,6 +165,11 @@ class CompanionPlanner:
 
     def _gateway_lines(self, head: RequestHead) -> list[bytes]:
         return [b"X-Majordomo-Key: %b\r\n" % self._order.api_key.encode(), *_own_lines(head)]
+
+
+def _from_a_web_page(head: RequestHead) -> bool:
+    """A browser may send requests to loopback for any page; behind a gateway key they would be worth something."""
+    return bool(_line(head, b"origin:")) or head.host.partition(b":")[0].lower() not in _OWN_HOSTS
 
 
 def _own_lines(head: RequestHead) -> list[bytes]:

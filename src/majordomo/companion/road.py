@@ -49,24 +49,22 @@ class GatewayRoad(Road):
             while not await self._serves():
                 wait = min(wait * 2, LAST_LOOK)
                 await asyncio.sleep(wait)
-            self.closed = False
             self._wake.clear()
             opened = steady()
             wait = min(wait * 2, LAST_LOOK)
 
     async def _serves(self) -> bool:
         try:
-            await asyncio.to_thread(self._look)
+            await asyncio.to_thread(self._gateway.require)
+            self.closed = False
+            if not self.registered:
+                order = self._order
+                self.registered = await asyncio.to_thread(self._gateway.register, order.session_id, order.session_name)
         except GatewayAway:
             return False
         except GatewayRefusedError as refused:
             self._refused(refused)  # it is there: requests will have its own words for it
         return True
-
-    def _look(self) -> None:
-        self._gateway.require()
-        if not self.registered:
-            self.registered = self._gateway.register(self._order.session_id, self._order.session_name)
 
     async def end_session(self) -> None:
         """Tell the gateway that the session is over; one that is away will see that it is idle."""
