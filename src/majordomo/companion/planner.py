@@ -94,7 +94,11 @@ class CompanionPlanner:
         limits: MetadataLimits,
         tally: Tally,
     ) -> None:
-        """Raises ValueError where an upstream's URL is unusable."""
+        """Plans for the requests of one session.
+
+        Raises:
+            ValueError: an upstream's URL is unusable.
+        """
         self._order = order
         self._direct = Target.at(upstreams.direct_url, upstreams.direct_provider)
         #: Headers for a gateway, which a caller sends by itself, are for whoever it would have asked without us.
