@@ -146,9 +146,11 @@ def test_a_base_url_that_is_set_is_chained_to_unless_it_is_the_gateway(
     assert child("claude", ANTHROPIC_BASE_URL=base_url).upstream(gateway) == upstream
 
 
-def test_a_base_url_that_is_none_is_told() -> None:
-    with pytest.raises(CompanionError, match="ANTHROPIC_BASE_URL is set to something that is not"):
-        child("claude", ANTHROPIC_BASE_URL="localhost:7680").upstream(None)
+@pytest.mark.parametrize("url", ["localhost:7680", "http://", "http://host:99999", "http://host:0", "http://[::1"])
+def test_a_base_url_that_is_none_is_told(url: str) -> None:
+    for gateway in (None, "http://localhost:7680"):
+        with pytest.raises(CompanionError, match="ANTHROPIC_BASE_URL is set to something that is not"):
+            child("claude", ANTHROPIC_BASE_URL=url).upstream(gateway)
 
 
 # -- the bill and proxies ----------------------------------------------------------------------------------------------

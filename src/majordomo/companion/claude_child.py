@@ -84,7 +84,7 @@ class ClaudeChild:
         if cloud is not None:
             return self._cloud_upstream(cloud)
         url = self.seen.get(BASE_URL, "").strip().rstrip("/")
-        if not url or (gateway is not None and _same_place(url, gateway)):
+        if not url or (gateway is not None and _same_place(_checked(url, BASE_URL), gateway)):
             return ANTHROPIC
         return _checked(url, BASE_URL)
 
@@ -192,8 +192,12 @@ def _is_true(value: str | None) -> bool:
 
 
 def _checked(url: str, variable: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
         raise CompanionError(
             f"{variable} is set to something that is not an http:// or https:// URL; correct or unset it"
         )
