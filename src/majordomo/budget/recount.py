@@ -121,6 +121,15 @@ async def recount(connection: Connection, budget: Budget, since: int) -> Sums:
     return sums
 
 
+async def used_between(connection: Connection, budget: Budget, start: int, end: int) -> dict[str, int]:
+    """What the rows of any stretch of time have used, by value: from ``start`` up to ``end``, windows or not."""
+    found: dict[str, int] = {}
+    for row in await _rows(connection, budget, start, end, rolling=False):
+        value = shortened(row["value"] or UNTOLD)
+        found[value] = found.get(value, 0) + from_unit(budget.unit, row["spent"])
+    return found
+
+
 async def _next_span(connection: Connection, budget: Budget, end: int) -> int | None:
     """Where the next window begins that has rows: with sound clocks there is none behind the present one."""
     question = Question(budget)

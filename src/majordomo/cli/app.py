@@ -18,6 +18,7 @@ COMMANDS = {
     "serve": "Start the gateway, with an embedded PostgreSQL unless you have one.",
     "demo": "Show the product at work without any provider key.",
     "keys": "Make, list, change, revoke and rotate gateway keys.",
+    "budgets": "Limits on what may be spent.",
     "usage": "What was used and what it cost.",
     "metadata": "Metadata keys seen in requests.",
     "users": "People who may sign in, their links and tokens.",
