@@ -1,48 +1,42 @@
-"""A terminal with a person in front of it: Claude Code as most people use it."""
+"""A person in front of Claude Code: its terminal, its keys, and what can be read on the screen."""
 
 import fcntl
 import json
 import os
 import pty
-import re
 import select
+import signal
 import struct
 import subprocess
 import termios
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from claude_cli.cli import DUMMY_KEY, RUN_SECONDS, ClaudeCode, CliError
+import psutil
 
-#: Where the tool waits for a prompt, among its escape sequences.
-_PROMPT = re.compile(rb"for\x1b\[[0-9;]*[a-zA-Z]shortcuts|for shortcuts|for agents")
-_ESCAPES = re.compile(rb"\x1b\[[0-9;?>]*[a-zA-Z]")
+from claude_cli.cli import ClaudeCode, CliError
+from claude_cli.screen import Screen
 
-#: The CLI marks these characters of a key as agreed to.
-_KEY_TAIL = 20
+#: Seconds for anything to appear.
+PATIENCE = 30.0
 
-
-def move_in(claude: ClaudeCode) -> None:
-    """Answer beforehand what the tool asks somebody who runs it for the first time."""
-    path = claude.home / ".claude.json"
-    state = json.loads(path.read_text()) if path.exists() else {}
-    state |= {
-        "hasCompletedOnboarding": True,
-        "theme": "dark",
-        "customApiKeyResponses": {"approved": [DUMMY_KEY[-_KEY_TAIL:]], "rejected": []},
-    }
-    state.setdefault("projects", {}).setdefault(str(claude.work), {})["hasTrustDialogAccepted"] = True
-    path.write_text(json.dumps(state))
+ESCAPE = "\x1b"
+ENTER = "\r"
+CTRL_C = "\x03"
+SHIFT_TAB = "\x1b[Z"
 
 
 class Terminal:
-    """One run of the tool in a terminal of its own. Use it as a context manager."""
+    """A terminal with Claude Code in it, ready for a prompt. Use it as a context manager."""
 
-    def __init__(self, claude: ClaudeCode, *arguments: str) -> None:
-        move_in(claude)
+    def __init__(self, claude: ClaudeCode, *arguments: str, rows: int = 45, columns: int = 110) -> None:
+        _settle_in(claude)
+        self.screen = Screen(rows, columns)
         self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        self._set_size(rows, columns)
+        take_terminal = fcntl.ioctl
         self.process = subprocess.Popen(
             claude.command(*arguments),
             stdin=slave,
@@ -51,55 +45,83 @@ class Terminal:
             env=claude.environment,
             cwd=claude.work,
             start_new_session=True,
+            preexec_fn=lambda: take_terminal(0, termios.TIOCSCTTY, 0),
         )
         os.close(slave)
-        self._seen = b""
-        self._read_to = 0
-        self.expect(_PROMPT)
-
-    @property
-    def text(self) -> str:
-        """All that was shown so far, without escape sequences."""
-        return _ESCAPES.sub(b" ", self._seen).decode("utf-8", "replace")
-
-    def expect(self, pattern: "re.Pattern[bytes]") -> None:
-        """Wait until this is shown anew."""
-        deadline = time.monotonic() + RUN_SECONDS
-        while not (found := pattern.search(self._seen, self._read_to)):
-            if time.monotonic() > deadline or not self._read():
-                raise CliError(f"no {pattern.pattern!r} in:\n{self.text[-3000:]}")
-        self._read_to = found.end()
-
-    def _read(self) -> bool:
-        if not select.select([self._master], [], [], 1.0)[0]:
-            return True
         try:
-            self._seen += (piece := os.read(self._master, 65_536))
-        except OSError:  # the last process that had it open is gone
-            return False
-        return bool(piece)
+            self.expect("? for shortcuts")
+        except BaseException:
+            self.close()
+            raise
 
-    def say(self, prompt: str, answer: str) -> None:
-        """A prompt, until the answer to it is shown."""
-        self._type(prompt)
-        self.expect(re.compile(re.escape(answer.encode())))
+    # -- what a person does -------------------------------------------------------------------------------------------
 
-    def clear(self) -> None:
-        """Begin a new session in the same process."""
-        self._type("/clear")
-        self.expect(_PROMPT)
+    def press(self, keys: str) -> None:
+        os.write(self._master, keys.encode())
 
-    def leave(self) -> int:
-        """End it as a person does; the exit code."""
-        self._type("/exit")
-        while self._read():
+    def enter(self, text: str) -> None:
+        """Type a line, and Enter once it stands in the box: sooner it would belong to what was pasted."""
+        self.press(text)
+        self.expect(f"❯ {text}")
+        self.press(ENTER)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Pull at the window's corner."""
+        self.screen.resize(rows, columns)
+        self._set_size(rows, columns)
+
+    def expect(self, text: str) -> None:
+        """Look until this can be read."""
+        self.watch(lambda: text in str(self.screen), f"{text!r} does not appear")
+
+    def watch(self, holds: Callable[[], bool], otherwise: str) -> None:
+        """Look on until something holds."""
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            if time.monotonic() > deadline or (not self._read(0.05) and self.process.poll() is not None):
+                raise CliError(f"{otherwise} (exit code {self.process.poll()}):\n{self.screen}")
+
+    def wait(self) -> int:
+        """Look on until the program has ended; its exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while self.process.poll() is None:
+            if time.monotonic() > deadline:
+                raise CliError(f"it does not end:\n{self.screen}")
+            self._read(0.05)
+        while self._read(0.0):
             pass
-        return self.process.wait(RUN_SECONDS)
+        return self.process.returncode
 
-    def _type(self, text: str) -> None:
-        os.write(self._master, text.encode())
-        self.expect(re.compile(re.escape(text[-3:].encode())))  # the line editor has taken it
-        os.write(self._master, b"\r")
+    # -- behind the scenes --------------------------------------------------------------------------------------------
+
+    def tool(self) -> psutil.Process:
+        """The process of Claude Code itself, behind whatever launched it."""
+        family = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
+        (found,) = [one for one in family if one.name() == "claude"]
+        return found
+
+    def close(self) -> None:
+        """End it the hard way if it still runs."""
+        if self.process.poll() is None:
+            for one in psutil.Process(self.process.pid).children(recursive=True):
+                one.send_signal(signal.SIGKILL)
+            self.process.kill()
+            self.process.wait()
+        os.close(self._master)
+
+    def _read(self, seconds: float) -> bool:
+        if not select.select([self._master], [], [], seconds)[0]:
+            return False
+        try:
+            data = os.read(self._master, 65_536)
+        except OSError:  # everybody who had it open has gone
+            time.sleep(seconds)
+            return False
+        self.screen.feed(data)
+        return bool(data)
+
+    def _set_size(self, rows: int, columns: int) -> None:
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def __enter__(self) -> Self:
         return self
@@ -107,7 +129,16 @@ class Terminal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        os.close(self._master)
+        self.close()
+
+
+def _settle_in(claude: ClaudeCode) -> None:
+    """What a user has answered who ran it before: the theme, the key, the trust in the directory."""
+    key = claude.environment["ANTHROPIC_API_KEY"]
+    known = {
+        "hasCompletedOnboarding": True,
+        "theme": "dark",
+        "customApiKeyResponses": {"approved": [key[-20:]], "rejected": []},
+        "projects": {str(claude.work): {"hasTrustDialogAccepted": True}},
+    }
+    (claude.home / ".claude.json").write_text(json.dumps(known))
