@@ -14,6 +14,7 @@ import sys
 import uvloop
 
 from majordomo import logs
+from majordomo.admit.metadata import MetadataLimits
 from majordomo.budget.ledger import Ledger
 from majordomo.launch import Firsts, Launch, become_child, read_launch, report_ready
 from majordomo.places import Places
@@ -30,6 +31,7 @@ from majordomo.record.sign_in import make_link
 from majordomo.record.users import create_first as create_first_user
 from majordomo.record.writer import Writer
 from majordomo.report.connections import Connections
+from majordomo.report.intake import Intake
 from majordomo.report.server import Server
 from majordomo.report.signs import Signs
 from majordomo.supervision import supervised
@@ -63,7 +65,11 @@ class BackOffice:
             pricer=self._pricer,
             refresh_seconds=settings.price_refresh_seconds if settings.price_feed else None,
         )
-        self._server = Server(self._signs, Connections(self._dsn), self._pricer, places.back_office_socket)
+        limits = MetadataLimits(
+            settings.max_metadata_keys, settings.max_metadata_key_bytes, settings.max_metadata_value_bytes
+        )
+        intake = Intake(self._pricer, limits, self._writer.stats, Ledger())
+        self._server = Server(self._signs, Connections(self._dsn), self._pricer, intake, places.back_office_socket)
         self._migrated = asyncio.Event()
         self._prices_changed = asyncio.Event()
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from majordomo.admit.metadata import MetadataLimits
 from majordomo.price.pricer import Pricer
 from majordomo.record import api_keys, sign_in, users
 from majordomo.record.database import Connection
@@ -18,6 +19,7 @@ from majordomo.record.users import DEFAULT_ORG
 from majordomo.report.app import make_app
 from majordomo.report.connections import Connections
 from majordomo.report.front_desks import FrontDesk
+from majordomo.report.intake import Intake
 from majordomo.report.vitals import JournalFigures, PriceFigures
 
 #: Nobody listens there: routes that need the database say so.
@@ -79,6 +81,11 @@ def signs() -> MadeUpSigns:
     return MadeUpSigns()
 
 
+def an_intake(signs: MadeUpSigns) -> Intake:
+    """What takes deliveries, by the packaged prices."""
+    return Intake(packaged_prices(), MetadataLimits(64, 255, 8192), signs.stats)
+
+
 def send_to(app: Any, run: Callable[[Any], Any]) -> Callable[..., Reply]:
     """Send an application one request, as a server would; ``run`` runs a coroutine to its end."""
 
@@ -121,7 +128,7 @@ def send_to(app: Any, run: Callable[[Any], Any]) -> Callable[..., Reply]:
 @pytest.fixture
 def call(signs: MadeUpSigns) -> Callable[..., Reply]:
     """Send the application one request."""
-    return send_to(make_app(signs, Connections(NO_DATABASE), packaged_prices()), asyncio.run)
+    return send_to(make_app(signs, Connections(NO_DATABASE), packaged_prices(), an_intake(signs)), asyncio.run)
 
 
 class Asker:
@@ -131,7 +138,7 @@ class Asker:
         self._connections = Connections(dsn)
         self._dsn = dsn
         self._runner = runner
-        self.send = send_to(make_app(signs, self._connections, packaged_prices()), runner.run)
+        self.send = send_to(make_app(signs, self._connections, packaged_prices(), an_intake(signs)), runner.run)
         self.key, self.key_id = self.new_key("tests")
 
     def new_key(self, name: str) -> tuple[str, UUID]:
@@ -186,7 +193,7 @@ class Browser:
     def __init__(self, dsn: str, signs: MadeUpSigns, runner: asyncio.Runner) -> None:
         self._runner = runner
         self.connections = Connections(dsn)
-        self._send = send_to(make_app(signs, self.connections, packaged_prices()), runner.run)
+        self._send = send_to(make_app(signs, self.connections, packaged_prices(), an_intake(signs)), runner.run)
         self.cookies: dict[str, str] = {}
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:

@@ -61,6 +61,7 @@ CREATE TABLE llm_requests (
     created_at                  timestamptz NOT NULL DEFAULT now(),
     synced_to_butler            bool NOT NULL DEFAULT false,
     overridden_metadata         jsonb NOT NULL DEFAULT '{}',  -- the caller's, where the gateway key's own stands above
+    delivered_from              uuid,  -- the companion's journal that the row came from; NULL: it went through the gateway
     PRIMARY KEY (id, requested_at, org_id)
 ) PARTITION BY RANGE (requested_at);
 
@@ -267,6 +268,18 @@ CREATE TABLE journal_openings (
     frame           bytea NOT NULL,  -- the payload of the opening frame
     PRIMARY KEY (journal_id, request_id)
 );
+
+-- How many requests of each companion's journal have been taken; changes in the same transaction as the rows. Apart from
+-- journal_positions, so that nothing a caller says can touch a journal of the gateway's own.
+CREATE TABLE delivered_journals (
+    journal_id              uuid NOT NULL,
+    org_id                  uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+    majordomo_api_key_id    uuid NOT NULL,  -- whose journal it is: the key that delivered its first requests
+    position                bigint NOT NULL DEFAULT 0,
+    created_at              timestamptz NOT NULL DEFAULT now(),
+    updated_at              timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (journal_id, org_id)
+) WITH (fillfactor = 70);
 
 -- Front desks decide from memory and listen here for what changed. The payload is the key's id.
 CREATE FUNCTION majordomo_notify_key() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from majordomo.clock import WallClock
 from majordomo.logs import logger
@@ -12,7 +14,6 @@ from majordomo.record.billed_once import bill_once
 from majordomo.record.claude_rows import DETAIL_COLUMNS, detail_line
 from majordomo.record.claude_sessions import admit_sessions
 from majordomo.record.database import Connection
-from majordomo.record.dead_letter import DeadLetters
 from majordomo.record.registry import MetadataKey, Observed, Registry
 from majordomo.record.rollup import ModelCell, Rollup, amounts
 from majordomo.record.rows import COLUMNS, Finished, line
@@ -46,16 +47,32 @@ class Stored:
         self.ignored_sessions: Counter[str] = Counter()  # problem code
 
 
+class Refusals(Protocol):
+    """What becomes of rows that PostgreSQL refuses: dead letters, for the writer."""
+
+    def put(self, *, now_us: int, reason: str, opening: msgspec.Struct, close: msgspec.Struct) -> None:
+        """Keep one; OSError if that cannot be done."""
+
+
 class Store:
     """Puts rows into PostgreSQL, inside the caller's transaction."""
 
     def __init__(
-        self, registry: Registry, dead_letters: DeadLetters, clock: WallClock, tally: Tally | None = None
+        self,
+        registry: Registry,
+        refusals: Refusals,
+        clock: WallClock,
+        tally: Tally | None = None,
+        *,
+        delivered_from: UUID | None = None,
     ) -> None:
+        """``delivered_from``: the companion's journal that all rows come from; None for those of the gateway's own."""
         self._registry = registry
+        self._refusals = refusals
         self._tally = tally
-        self._dead_letters = dead_letters
         self._clock = clock
+        self._columns = COLUMNS if delivered_from is None else [*COLUMNS, "delivered_from"]
+        self._line_end = "\n" if delivered_from is None else f"\t{delivered_from.hex}\n"
 
     async def put(self, connection: Connection, rows: list[Finished], stored: Stored) -> None:
         """Store all rows; one that PostgreSQL refuses becomes a dead letter, found by halving.
@@ -84,7 +101,7 @@ class Store:
 
     def _refuse(self, row: Finished, wrong: BaseException) -> None:
         reason = f"{type(wrong).__name__}: {wrong}"
-        self._dead_letters.put(now_us=self._clock(), reason=reason, opening=row.opening, close=row.close)
+        self._refusals.put(now_us=self._clock(), reason=reason, opening=row.opening, close=row.close)
         log.error("row refused", reason=type(wrong).__name__, request_id=row.opening.id.hex())
 
     async def _write(self, connection: Connection, rows: list[Finished]) -> "_Written":
@@ -97,6 +114,7 @@ class Store:
         endings: Counter[tuple[str, str, int | None]] = Counter()
         details: list[str] = []
         registry = self._registry
+        end = self._line_end
 
         def count(row: Finished) -> None:
             opening, close, _ = row
@@ -114,9 +132,10 @@ class Store:
                 chunk = rows[start : start + LINES_A_CHUNK]
                 for row in chunk:
                     count(row)
-                yield ("\n".join([line(row, registry.active(row.opening.api_key_id)) for row in chunk]) + "\n").encode()
+                text = end.join([line(row, registry.active(row.opening.api_key_id)) for row in chunk])
+                yield (text + end).encode()
 
-        await connection.copy_to_table("llm_requests", source=lines(), columns=COLUMNS, format="text")
+        await connection.copy_to_table("llm_requests", source=lines(), columns=self._columns, format="text")
         if details:
             await connection.copy_to_table(
                 "claude_request_details", source=_chunks(details), columns=DETAIL_COLUMNS, format="text"

@@ -9,10 +9,11 @@ from starlette.types import ASGIApp
 
 from majordomo import __version__
 from majordomo.price.pricer import Pricer
-from majordomo.report import claude_session_page, claude_sessions, errors, metrics, page, people, usage_routes
+from majordomo.report import claude_session_page, claude_sessions, errors, ingest, metrics, page, people, usage_routes
 from majordomo.report.connections import Connections
 from majordomo.report.envelope import Envelope
 from majordomo.report.errors import JSON, ApiError
+from majordomo.report.intake import Intake
 from majordomo.report.vitals import Sources, take
 
 OPENAPI_PATH = "/api/v1/openapi.json"
@@ -47,7 +48,7 @@ class Readiness(BaseModel):
     parts: dict[str, PartState]
 
 
-def make_app(sources: Sources, connections: Connections, pricer: Pricer) -> ASGIApp:
+def make_app(sources: Sources, connections: Connections, pricer: Pricer, intake: Intake) -> ASGIApp:
     """The application over what ``sources`` tell, what the database holds, and the prices of now."""
     app = FastAPI(
         title="Majordomo",
@@ -62,12 +63,14 @@ def make_app(sources: Sources, connections: Connections, pricer: Pricer) -> ASGI
     app.state.sources = sources
     app.state.connections = connections
     app.state.pricer = pricer
+    app.state.intake = intake
     app.state.door = people.Door()
     errors.install(app)
     app.include_router(_health)
     app.include_router(_pages)
     app.include_router(claude_sessions.router)
     app.include_router(claude_session_page.router)
+    app.include_router(ingest.router)
     app.include_router(people.router)
     app.include_router(usage_routes.router)
     return Envelope(app)

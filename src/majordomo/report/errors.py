@@ -34,12 +34,20 @@ _MOST_DETAILS = 20
 class ApiError(Exception):
     """A refusal that names its reason. ``details`` are findings, each a small JSON object."""
 
-    def __init__(self, status: int, code: str, message: str, details: list[dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        details: list[dict[str, Any]] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.details = details or []
+        self.headers = headers
 
 
 def findings(errors: Sequence[Any], *place: str) -> list[dict[str, Any]]:
@@ -79,7 +87,7 @@ def install(app: FastAPI) -> None:
 
 
 async def _named(_request: Request, error: ApiError) -> Response:
-    return error_response(error.status, error.code, error.message, error.details)
+    return error_response(error.status, error.code, error.message, error.details, error.headers)
 
 
 async def _http(request: Request, error: HTTPException) -> Response:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from majordomo.price.pricer import Pricer
 from majordomo.report.connections import Connections
+from majordomo.report.intake import Intake
 from majordomo.report.vitals import Sources
 
 if TYPE_CHECKING:
@@ -22,10 +23,11 @@ _GRACE_SECONDS = 2  # for answers under way when it stops
 class Server:
     """uvicorn under our rules: the socket is private, signals are somebody else's, and a restart begins anew."""
 
-    def __init__(self, sources: Sources, connections: Connections, pricer: Pricer, path: Path) -> None:
+    def __init__(self, sources: Sources, connections: Connections, pricer: Pricer, intake: Intake, path: Path) -> None:
         self._sources = sources
         self._connections = connections
         self._pricer = pricer
+        self._intake = intake
         self._path = path
         self._running: uvicorn.Server | None = None
         self._stopping = False
@@ -38,7 +40,7 @@ class Server:
             OSError: the socket cannot be made.
         """
         # Imported here: the writer begins its work before half a second of imports.
-        server = await asyncio.to_thread(_make, self._sources, self._connections, self._pricer)
+        server = await asyncio.to_thread(_make, self._sources, self._connections, self._pricer, self._intake)
         if self._stopping:
             return
         self._running = server
@@ -80,7 +82,7 @@ def listen(path: Path) -> socket.socket:
     return listening
 
 
-def _make(sources: Sources, connections: Connections, pricer: Pricer) -> "uvicorn.Server":
+def _make(sources: Sources, connections: Connections, pricer: Pricer, intake: Intake) -> "uvicorn.Server":
     import uvicorn
 
     from majordomo.report.app import make_app
@@ -106,7 +108,7 @@ def _make(sources: Sources, connections: Connections, pricer: Pricer) -> "uvicor
 
     return Quiet(
         uvicorn.Config(
-            make_app(sources, connections, pricer),
+            make_app(sources, connections, pricer, intake),
             loop="none",
             http="httptools",
             ws="none",
