@@ -1,6 +1,7 @@
 """What a budget's scope meets here: unknown keys are errors, what no request has shown so far is worth a warning."""
 
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -14,11 +15,16 @@ from majordomo.record.rows import NIL_ORG
 _NEVER_SEEN = "SELECT NOT EXISTS (SELECT FROM {table} WHERE {condition})"
 
 
-async def with_key_ids(connection: Connection, draft: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a draft, its keys named by their ids.
+async def with_key_ids(
+    connection: Connection, draft: dict[str, Any], org_id: bytes | None = None
+) -> tuple[dict[str, Any], bytes]:
+    """The fields of a draft, its keys named by their ids, and the organisation that the budget is to belong to.
+
+    That is ``org_id`` or, if it is None, the one of the keys, and the default one without keys.
 
     Raises:
-        BudgetError: a key is unknown or revoked, or several have its name; with everything else that is wrong.
+        BudgetError: a key is unknown, revoked or another organisation's, or several have its name; with everything else
+            that is wrong.
     """
     wrong, ids = [], []
     for named in draft.get("keys", []):
@@ -27,7 +33,12 @@ async def with_key_ids(connection: Connection, draft: dict[str, Any]) -> dict[st
         except ApiKeyError as unknown:
             wrong.append(f"key: {unknown}")
             continue
-        if not key.is_active:
+        owner = (await connection.fetchval("SELECT org_id FROM api_keys WHERE id = $1", key.id) or UUID(int=0)).bytes
+        if org_id is None:
+            org_id = owner
+        if owner != org_id:
+            wrong.append(f"key: no key of this organisation has the id or name {named!r}")
+        elif not key.is_active:
             wrong.append(f"key {key.name!r} ({key.id}) is revoked, so no request would meet the scope")
         ids.append(str(key.id))
     if "name" in draft and "limit" in draft:
@@ -37,7 +48,7 @@ async def with_key_ids(connection: Connection, draft: dict[str, Any]) -> dict[st
             wrong.append(str(more))
     if wrong:
         raise BudgetError("\n".join(wrong))
-    return {**draft, "keys": ids} if "keys" in draft else draft
+    return ({**draft, "keys": ids} if "keys" in draft else draft), org_id or NIL_ORG
 
 
 async def warnings(connection: Connection, budget: Budget) -> list[str]:

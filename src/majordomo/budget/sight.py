@@ -40,14 +40,15 @@ class Alert(msgspec.Struct, frozen=True):
     created_at: dt.datetime
 
 
-async def refusals(connection: Connection, name: str, since: dt.timedelta = REFUSALS_SINCE) -> list[Refused]:
-    """Whom the budget of this name refused of late, most refused first."""
+async def refusals(connection: Connection, budget: Budget, since: dt.timedelta = REFUSALS_SINCE) -> list[Refused]:
+    """Whom the budget refused of late, most refused first. Found by its name: what it had before is not."""
     rows = await connection.fetch(
         statement("refusals"),
         dt.datetime.now(dt.UTC) - since,
         CODES,
-        f"budget {name!r}",
-        f"rate limit {name!r}",
+        f"budget {budget.name!r}",
+        f"rate limit {budget.name!r}",
+        UUID(bytes=budget.org_id),
     )
     return [Refused(**row) for row in rows]
 

@@ -89,26 +89,30 @@ async def load(connection: Connection) -> list[Budget]:
     return budgets
 
 
-async def find(connection: Connection, id_or_name: str) -> Budget:
-    """The budget with this id or name.
+async def find(connection: Connection, id_or_name: str, org_id: bytes | None = None) -> Budget:
+    """The budget with this id or name; ``org_id``: of this organisation only.
 
     Raises:
         UnknownBudgetError: there is none.
     """
     for budget in await load(connection):
+        if org_id not in (None, budget.org_id):
+            continue
         if id_or_name.strip().lower() == str(UUID(bytes=budget.id)) or id_or_name == budget.name:
             return budget
     raise UnknownBudgetError(f"no budget has the id or name {id_or_name!r}; see: majordomo budgets list")
 
 
-async def create(connection: Connection, draft: Draft, by: str, clock: WallClock = wall_us) -> Budget:
-    """Make a budget; what its present window has used already counts.
+async def create(
+    connection: Connection, draft: Draft, by: str, clock: WallClock = wall_us, *, org_id: bytes = NIL_ORG
+) -> Budget:
+    """Make a budget of an organisation; what its present window has used already counts.
 
     Raises:
         BudgetError: with everything that is wrong with it.
     """
     now = clock()
-    budget = define(draft, new_uuid(now).bytes, NIL_ORG)
+    budget = define(draft, new_uuid(now).bytes, org_id)
     budget = msgspec.structs.replace(budget, counts_from=budget.window.counted_from(now))
     async with connection.transaction():
         await _take_seam(connection)

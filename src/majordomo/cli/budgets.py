@@ -144,8 +144,8 @@ def create(
     )  # fmt: skip
 
     async def make(connection: Any) -> Any:
-        draft = Draft(**await reach.with_key_ids(connection, {"name": name, **told}))
-        made = await store.create(connection, draft, _who())
+        draft, org_id = await reach.with_key_ids(connection, {"name": name, **told})
+        made = await store.create(connection, Draft(**draft), _who(), org_id=org_id)
         return made, await reach.warnings(connection, made), await _standing(connection, made)
 
     made, warned, stands = ask(read_settings(config, data_dir), make)
@@ -205,7 +205,7 @@ def show(
             found,
             await _standing(connection, found, rate=True),
             await store.history(connection, found.id),
-            await sight.refusals(connection, found.name),
+            await sight.refusals(connection, found),
             await sight.alerts(connection, found),
         )
 
@@ -268,8 +268,9 @@ def update(
         raise typer.BadParameter("name something to change, such as --limit; see --help")
 
     async def change(connection: Any) -> Any:
-        changes = await reach.with_key_ids(connection, told)
-        changed = await store.update(connection, await store.find(connection, budget), changes, _who(), reason)
+        found = await store.find(connection, budget)
+        changes, _ = await reach.with_key_ids(connection, told, found.org_id)
+        changed = await store.update(connection, found, changes, _who(), reason)
         return changed, await reach.warnings(connection, changed), await _standing(connection, changed)
 
     changed, warned, stands = ask(read_settings(config, data_dir), change)
@@ -385,7 +386,6 @@ def simulate(
     from majordomo.budget.definition import Draft, define, draft_of
     from majordomo.budget.simulate import simulate as replay
     from majordomo.budget.windows import stamp_us
-    from majordomo.record.rows import NIL_ORG
 
     told = _told(
         limit=limit, unit=unit, window=window, tz=tz, week_start=week_start, month_start=month_start, key=key,
@@ -400,9 +400,12 @@ def simulate(
         raise typer.BadParameter("--from must be before --to")
 
     async def try_out(connection: Any) -> Any:
-        start = draft_of(await store.find(connection, budget)) if budget else Draft(name="a limit to try", limit="1")
-        draft = msgspec.structs.replace(start, **await reach.with_key_ids(connection, told))
-        tried = define(draft, bytes(16), NIL_ORG)
+        start, org_id = Draft(name="a limit to try", limit="1"), None
+        if budget:
+            found = await store.find(connection, budget)
+            start, org_id = draft_of(found), found.org_id
+        changes, org_id = await reach.with_key_ids(connection, told, org_id)
+        tried = define(msgspec.structs.replace(start, **changes), bytes(16), org_id)
         return tried, await replay(connection, tried, stamp_us(begin), stamp_us(end)), await _key_names(connection)
 
     tried, came, names = ask(read_settings(config, data_dir), try_out)

@@ -9,7 +9,17 @@ from starlette.types import ASGIApp
 
 from majordomo import __version__
 from majordomo.price.pricer import Pricer
-from majordomo.report import claude_session_page, claude_sessions, errors, ingest, metrics, page, people, usage_routes
+from majordomo.report import (
+    budgets,
+    claude_session_page,
+    claude_sessions,
+    errors,
+    ingest,
+    metrics,
+    page,
+    people,
+    usage_routes,
+)
 from majordomo.report.connections import Connections
 from majordomo.report.envelope import Envelope
 from majordomo.report.errors import JSON, ApiError
@@ -73,6 +83,7 @@ def make_app(sources: Sources, connections: Connections, pricer: Pricer, intake:
     app.include_router(ingest.router)
     app.include_router(people.router)
     app.include_router(usage_routes.router)
+    app.include_router(budgets.router)
     return Envelope(app)
 
 
