@@ -1,10 +1,30 @@
 """Figures of usage worked out in Python over the rows, one by one: what the questions' answers are held against."""
 
 import datetime as dt
+import json
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
 from zoneinfo import ZoneInfo
+
+import msgspec
+from recorded_rows import HOUR_US, Exchange, in_session
+
+#: Nine days around the night in which Europe sets its clocks back, and the turn of a month.
+START = dt.datetime(2026, 10, 23, 17, 40, tzinfo=dt.UTC)
+START_US = int(START.timestamp()) * 1_000_000
+HOURS = 9 * 24
+SPAN_US = HOURS * HOUR_US
+WHOLE = {"since": "2026-10-01", "until": "2026-12-01"}
+SESSION = UUID(int=0x55)
+DIMENSIONS = ("provider", "model", "key", "status", "outcome", "error_type", "client", "session", "run", "query_class")
+
+_ROWS = """
+SELECT r.*, d.query_class FROM llm_requests r
+LEFT JOIN claude_request_details d ON d.llm_request_id = r.id WHERE r.org_id = $1
+"""
 
 Row = dict[str, Any]
 
@@ -96,3 +116,50 @@ def bucket(at: dt.datetime, granularity: str, zone: str) -> dt.datetime:
     if granularity == "month":
         day = day.replace(day=1)
     return dt.datetime.combine(day, dt.time(), ZoneInfo(zone)).astimezone(dt.UTC)
+
+
+def labelled(made: list[Exchange]) -> list[Exchange]:
+    """The same, some of them in a session or an agent run."""
+    found = []
+    for number, one in enumerate(made):
+        opening, close = in_session(one, SESSION) if number % 5 == 0 else one
+        if number % 7 < 2:
+            span = "plan/search" if number % 2 else "plan"
+            opening = msgspec.structs.replace(opening, trace_id=f"run-{number % 7}", span_path=span)
+        found.append((opening, close))
+    return found
+
+
+class Book:
+    """A signed-in member, the rows that they may see, and the answers that they get."""
+
+    def __init__(self, api: Any, rows: list[Row]) -> None:
+        self.api = api
+        self.rows = rows
+
+    def ask(self, path: str, *filters: str, **parameters: Any) -> Any:
+        """The JSON of an answer."""
+        reply = self.get(path, *filters, **parameters)
+        assert reply.status == 200, reply.body
+        return reply.json
+
+    def get(self, path: str, *filters: str, **parameters: Any) -> Any:
+        """A reply; ``since`` and ``until`` are ``from`` and ``to``."""
+        names = {"since": "from", "until": "to"}
+        pairs = [(names.get(name, name), value) for name, value in parameters.items() if value is not None]
+        return self.api("GET", f"/usage/{path}?{urlencode([*pairs, *(('filter', text) for text in filters)])}")
+
+    def within(self, since: dt.datetime, until: dt.datetime, filters: tuple[str, ...] = ()) -> list[Row]:
+        """The rows that such a question is about."""
+        return [row for row in self.rows if since <= row["requested_at"] < until and passes(row, filters)]
+
+
+def agrees(told: Any, rows: list[Row]) -> bool:
+    """Whether the figures of an answer are those of these rows."""
+    return all(told[name] == figure for name, figure in sums(rows).items())
+
+
+def rows_of(api: Any, org: UUID) -> list[Row]:
+    """All rows of an organisation, their metadata decoded."""
+    found = api.database(lambda connection: connection.fetch(_ROWS, org))
+    return [{**row, "raw_metadata": json.loads(row["raw_metadata"])} for row in found]

@@ -18,7 +18,7 @@ from majordomo.report import (
     metrics,
     page,
     people,
-    usage_routes,
+    usage,
 )
 from majordomo.report.connections import Connections
 from majordomo.report.envelope import Envelope
@@ -82,7 +82,8 @@ def make_app(sources: Sources, connections: Connections, pricer: Pricer, intake:
     app.include_router(claude_session_page.router)
     app.include_router(ingest.router)
     app.include_router(people.router)
-    app.include_router(usage_routes.router)
+    for router in usage.routers:
+        app.include_router(router)
     app.include_router(budgets.router)
     return Envelope(app)
 

@@ -10,16 +10,13 @@ import asyncpg
 import msgspec
 
 from majordomo.record.database import Connection
-from majordomo.record.registry import MAX_NAMES
 from majordomo.report.questions import relations
 from majordomo.report.questions.dimensions import Dimension
 from majordomo.report.questions.filters import Filter
-from majordomo.report.questions.relations import SUMS, Parameters, Relation
+from majordomo.report.questions.known import Known, MetadataKey
+from majordomo.report.questions.relations import ACTIVATION_LAG, Parameters, Relation
 from majordomo.report.questions.scope import BEGINNING, END, HOUR, Pieces, Stretch, cut, only_rows
 from majordomo.report.sql import question
-
-#: A writer may have begun a batch just before it learnt that a key is active; sums are trusted from a while later.
-_ACTIVATION_LAG: Final = dt.timedelta(minutes=5)
 
 _IN_SUMS_BY_MODEL: Final = frozenset((Dimension("provider"), Dimension("model"), Dimension("key")))
 _KEY: Final = Dimension("key")
@@ -39,6 +36,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     until: dt.datetime = END
     running: bool = False
     filters: tuple[Filter, ...] = ()
+    known: Known = Known()
 
     @property
     def stretch(self) -> Stretch:
@@ -71,13 +69,15 @@ async def add_up(connection: Connection, scope: Scope, wanted: Wanted) -> list[a
     """``is_rest, value, bucket, value_count`` and the amounts; ``bucket`` counts from 1 (0 without buckets)."""
     parameters = Parameters()
     cells = [
-        _select(part, stretches, scope, wanted, parameters)
-        for part, stretches in await _parts(connection, scope, wanted, parameters)
+        _select(part, stretches, scope, wanted, parameters) for part, stretches in _parts(scope, wanted, parameters)
     ]
     if not cells:
         return []
     statement = question("pivot").format(
-        cells="\n    UNION ALL ".join(cells), sums=SUMS, order=_order(wanted), place=_place(wanted, parameters)
+        cells="\n    UNION ALL ".join(cells),
+        sums=relations.sums(),
+        order=_order(wanted),
+        place=_place(wanted, parameters),
     )
     return await connection.fetch(statement, *parameters)
 
@@ -102,25 +102,25 @@ def _select(
     relation: Relation, stretches: Sequence[Stretch], scope: Scope, wanted: Wanted, parameters: Parameters
 ) -> str:
     value = relation.value(wanted.by, parameters) if wanted.by else "NULL::text"
-    bucket = "0"
-    if wanted.starts:
-        bucket = f"width_bucket({relation.time}, {parameters.put(list(wanted.starts), 'timestamptz[]')})"
+    bucket = _bucket(relation, wanted.starts, parameters)
     conditions = " AND ".join(_conditions(relation, stretches, scope, parameters))
     return question("cells").format(
         value=value, bucket=bucket, amounts=relation.amounts, source=relation.source, conditions=conditions
     )
 
 
+def _bucket(relation: Relation, starts: Sequence[dt.datetime], parameters: Parameters) -> str:
+    return f"width_bucket({relation.time}, {parameters.put(list(starts), 'timestamptz[]')})" if starts else "0"
+
+
 def _conditions(relation: Relation, stretches: Sequence[Stretch], scope: Scope, parameters: Parameters) -> list[str]:
     conditions = [relations.within(relation, stretches, parameters)]
     if scope.org_id is not None:
         conditions.append(f"{relation.org} = {parameters.put(scope.org_id, 'uuid')}")
-    return conditions + relations.matching(relation, scope.filters, parameters)
+    return conditions + relations.matching(relation, scope.filters, scope.known.metadata, parameters)
 
 
-async def _parts(
-    connection: Connection, scope: Scope, wanted: Wanted, parameters: Parameters
-) -> list[tuple[Relation, list[Stretch]]]:
+def _parts(scope: Scope, wanted: Wanted, parameters: Parameters) -> list[tuple[Relation, list[Stretch]]]:
     """The relations that the scope's time is read from, each with its stretches of it."""
     needed = scope.dimensions | ({wanted.by} if wanted.by else frozenset())
     make: Callable[[str], Relation] | None = None
@@ -129,10 +129,10 @@ async def _parts(
         make = relations.by_model
         pieces = _cut(scope, wanted, BEGINNING)
     elif len(keys := [one for one in needed if one.is_metadata]) == 1 and needed <= {keys[0], _KEY}:
-        since = await _summed_since(connection, keys[0].name, scope)
+        since = scope.known.metadata.get(keys[0].name, MetadataKey()).summed_since
         if since is not None:
             make = partial(relations.by_metadata, keys[0].name, parameters)
-            pieces = _cut(scope, wanted, since)
+            pieces = _cut(scope, wanted, min(since + ACTIVATION_LAG, END))
     parts = [(relations.rows_with(needed), _real((pieces.raw_before, pieces.raw_after)))]
     if make is not None:
         tiers = (("hourly", (pieces.hourly_before, pieces.hourly_after)), ("daily", (pieces.daily,)))
@@ -152,18 +152,22 @@ def _real(stretches: Iterable[Stretch]) -> list[Stretch]:
     return [stretch for stretch in stretches if stretch[0] < stretch[1]]
 
 
-async def _summed_since(connection: Connection, name: str, scope: Scope) -> dt.datetime | None:
-    """Since when sums by a metadata key stand for all rows; None: some API key that sends it has no sums of it."""
-    row = await connection.fetchrow(question("metadata_summed_since"), name, scope.org_id, MAX_NAMES)
-    assert row is not None
-    if not row["everywhere"]:
-        return None
-    return BEGINNING if row["since"] is None else min(row["since"] + _ACTIVATION_LAG, END)
+def over_rows(
+    scope: Scope,
+    statement: str,
+    by: Dimension | None = None,
+    starts: Sequence[dt.datetime] = (),
+    extra: Parameters | None = None,
+    **filled: str,
+) -> tuple[str, Parameters]:
+    """A statement over the rows of a scope, and its parameters.
 
-
-def over_rows(scope: Scope, statement: str) -> tuple[str, Parameters]:
-    """A statement over the rows of a scope, its ``{source}`` and ``{conditions}`` filled in, and its parameters."""
-    parameters = Parameters()
-    rows = relations.rows_with(scope.dimensions)
+    Filled in: its ``{source}`` and ``{conditions}``, the ``{value}`` of the dimension ``by``, the number of the
+    ``{bucket}`` (from 1; 0 without ``starts``), and what else is given. ``extra``: parameters that this refers to.
+    """
+    parameters = Parameters() if extra is None else extra
+    rows = relations.rows_with(scope.dimensions | ({by} if by else frozenset()))
+    value = rows.value(by, parameters) if by else "NULL::text"
+    bucket = _bucket(rows, starts, parameters)
     conditions = " AND ".join(_conditions(rows, [scope.stretch], scope, parameters))
-    return statement.format(source=rows.source, conditions=conditions), parameters
+    return statement.format(source=rows.source, conditions=conditions, value=value, bucket=bucket, **filled), parameters

@@ -1,9 +1,11 @@
-"""Usage in all, by a dimension, and over time: every answer adds up to the same total."""
+"""Usage in all, by a dimension, and over time: every answer adds up to the same total.
+
+Asked within a ``snapshot``, several answers agree with each other.
+"""
 
 import datetime as dt
 from collections.abc import Sequence
 
-import asyncpg
 import msgspec
 
 from majordomo.record.database import Connection
@@ -11,7 +13,6 @@ from majordomo.record.rollup import value_in_rollup
 from majordomo.report.questions import cells
 from majordomo.report.questions.cells import Scope, Wanted
 from majordomo.report.questions.dimensions import Dimension
-from majordomo.report.questions.snapshot import snapshot
 from majordomo.report.questions.usage import Usage
 from majordomo.report.sql import question
 
@@ -60,14 +61,19 @@ class Timeline(msgspec.Struct, frozen=True):
     total: list[Usage]
 
 
+async def usage(connection: Connection, scope: Scope) -> Usage:
+    """All usage in ``scope``, added up."""
+    rows = await cells.add_up(connection, scope, Wanted())
+    return Usage.of(rows[0]) if rows else Usage()
+
+
 async def summary(connection: Connection, scope: Scope) -> Summary:
     """All usage in ``scope``."""
-    async with snapshot(connection):
-        rows = await cells.add_up(connection, scope, Wanted())
-        statement, parameters = cells.over_rows(scope, question("uncertain"))
-        uncertain = await connection.fetchrow(statement, *parameters)
+    whole = await usage(connection, scope)
+    statement, parameters = cells.over_rows(scope, question("uncertain"))
+    uncertain = await connection.fetchrow(statement, *parameters)
     assert uncertain is not None
-    return Summary(_usage(rows[0]) if rows else Usage(), uncertain["estimated"], uncertain["lost"])
+    return Summary(whole, uncertain["estimated"], uncertain["lost"])
 
 
 async def breakdown(
@@ -80,15 +86,14 @@ async def breakdown(
 ) -> Breakdown:
     """Usage by one dimension: the ``limit`` foremost values, or those ``shown``, and the rest."""
     wanted = Wanted(by=by, limit=_bounded(limit, MOST_VALUES), order=order, shown=_tuple(shown))
-    async with snapshot(connection):
-        rows = await cells.add_up(connection, scope, wanted)
+    rows = await cells.add_up(connection, scope, wanted)
     usages: dict[str | None, Usage] = {}
     rest, rest_values = None, 0
     for row in rows:
         if row["is_rest"]:
-            rest, rest_values = _usage(row), row["value_count"]
+            rest, rest_values = Usage.of(row), row["value_count"]
         else:
-            _add(usages, _spelt(row["value"], by), _usage(row))
+            _add(usages, _spelt(row["value"], by), Usage.of(row))
     shares = [Share(value, usage) for value, usage in usages.items()]
     shares.sort(key=lambda share: (-getattr(share.usage, order), -share.usage.requests, share.value or ""))
     return Breakdown(shares, rest, rest_values, sum(usages.values(), rest or Usage()))
@@ -105,12 +110,11 @@ async def timeline(
 ) -> Timeline:
     """Usage in buckets of time that begin at ``starts``, in all or by the foremost values of a dimension."""
     wanted = Wanted(by=by, starts=tuple(starts), limit=_bounded(limit, MOST_SERIES), order=order, shown=_tuple(shown))
-    async with snapshot(connection):
-        rows = await cells.add_up(connection, scope, wanted)
+    rows = await cells.add_up(connection, scope, wanted)
     found: dict[tuple[bool, str | None], dict[int, Usage]] = {}
     for row in rows:
         value = _spelt(row["value"], by) if by else None
-        _add(found.setdefault((row["is_rest"], value), {}), row["bucket"] - 1, _usage(row))
+        _add(found.setdefault((row["is_rest"], value), {}), row["bucket"] - 1, Usage.of(row))
     numbers = range(len(starts))
     series = [
         Series(value, [points.get(number, Usage()) for number in numbers], is_rest)
@@ -136,7 +140,3 @@ def _spelt(value: str | None, by: Dimension) -> str | None:
 
 def _add(usages: dict[object, Usage] | dict[str | None, Usage] | dict[int, Usage], place: object, more: Usage) -> None:
     usages[place] = usages[place] + more if place in usages else more  # type: ignore[index]
-
-
-def _usage(row: asyncpg.Record) -> Usage:
-    return Usage(**{name: row[name] for name in Usage.__struct_fields__})

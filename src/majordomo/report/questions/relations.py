@@ -4,6 +4,7 @@ A relation says how each dimension stands in it. Values that somebody asked abou
 parameters.
 """
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -12,8 +13,13 @@ import msgspec
 from majordomo.record.rollup import value_in_rollup
 from majordomo.report.questions.dimensions import Dimension
 from majordomo.report.questions.filters import Filter
-from majordomo.report.questions.scope import Stretch
+from majordomo.report.questions.known import MetadataKey
+from majordomo.report.questions.scope import END, Stretch
 from majordomo.report.sql import question
+
+#: A writer may have begun a batch just before it learnt that a key is active; indexes and sums are trusted from a while
+#: later.
+ACTIVATION_LAG: Final = dt.timedelta(minutes=5)
 
 #: What is summed, in the order of ``Usage``.
 COUNTS: Final = (
@@ -31,9 +37,12 @@ COUNTS: Final = (
 )
 COSTS: Final = ("input_cost", "output_cost", "cache_read_cost", "cache_creation_cost", "tool_cost", "total_cost")
 AMOUNTS: Final = (*COUNTS, *COSTS)
-SUMS: Final = ", ".join(
-    [*(f"sum({name})::bigint AS {name}" for name in COUNTS), *(f"sum({name})::numeric AS {name}" for name in COSTS)]
-)
+
+
+def sums(of: str = "") -> str:
+    """Every amount of ``of`` (an alias with its point) summed, under its own name."""
+    counts = [f"sum({of}{name})::bigint AS {name}" for name in COUNTS]
+    return ", ".join([*counts, *(f"sum({of}{name})::numeric AS {name}" for name in COSTS)])
 
 
 class Parameters(list[Any]):
@@ -123,9 +132,31 @@ def within(relation: Relation, stretches: Iterable[Stretch], parameters: Paramet
     return "(" + " OR ".join(parts) + ")"
 
 
-def matching(relation: Relation, filters: Iterable[Filter], parameters: Parameters) -> list[str]:
-    """One condition for each filter."""
-    return [_condition(relation, chosen, parameters) for chosen in filters]
+def matching(
+    relation: Relation, filters: Iterable[Filter], metadata: Mapping[str, MetadataKey], parameters: Parameters
+) -> list[str]:
+    """One condition for each filter; more of them where an index can find the rows."""
+    return [
+        condition
+        for chosen in filters
+        for condition in (
+            *_through_index(relation, chosen, metadata, parameters),
+            _condition(relation, chosen, parameters),
+        )
+    ]
+
+
+def _through_index(
+    relation: Relation, chosen: Filter, metadata: Mapping[str, MetadataKey], parameters: Parameters
+) -> list[str]:
+    """What is true besides of every row that passes a filter by an active metadata key, and has an index."""
+    since = metadata.get(chosen.dimension.name, MetadataKey()).indexed_since
+    on_rows = chosen.dimension.is_metadata and relation.metadata is None
+    if not on_rows or since is None or chosen.leaves_out or None in chosen.values:
+        return []
+    wanted = [msgspec.json.encode({chosen.dimension.name: value}).decode() for value in chosen.values]
+    indexed = f"r.indexed_metadata @> ANY ({parameters.put(wanted, 'jsonb[]')})"
+    return [f"({indexed} OR r.requested_at < {parameters.put(min(since + ACTIVATION_LAG, END), 'timestamptz')})"]
 
 
 def _condition(relation: Relation, chosen: Filter, parameters: Parameters) -> str:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from majordomo.record.database import Connection
@@ -51,19 +52,24 @@ async def requests(
     return [RequestLine(**row) for row in rows]
 
 
-async def request(connection: Connection, request_id: UUID) -> dict[str, Any] | None:
-    """Every column of one row by its name, ``key_name`` besides, the JSON ones decoded; None if there is none.
+async def request(connection: Connection, request_id: UUID, org_id: UUID | None = None) -> dict[str, Any] | None:
+    """Every column of one row by its name, ``key_name`` besides, the JSON ones decoded; None if there is none (of this
+    organisation).
 
     Numbers inside JSON columns keep their digits: those with a fraction are ``Decimal``.
     """
-    row = await connection.fetchrow(question("request"), request_id)
+    row = await connection.fetchrow(question("request"), request_id, org_id)
     if row is None:
         return None
-    fields = dict(row)
-    for name in _JSON_COLUMNS:
-        if fields.get(name) is not None:
-            fields[name] = _DECODER.decode(fields[name])
-    return fields
+    return decoded(row)
+
+
+def decoded(row: asyncpg.Record) -> dict[str, Any]:
+    """A row's columns by name, the JSON ones decoded."""
+    return {
+        name: _DECODER.decode(value) if name in _JSON_COLUMNS and value is not None else value
+        for name, value in row.items()
+    }
 
 
 async def latest_request(connection: Connection) -> UUID | None:
@@ -72,5 +78,5 @@ async def latest_request(connection: Connection) -> UUID | None:
     return found
 
 
-_JSON_COLUMNS = ("usage", "billed", "raw_metadata", "indexed_metadata")
+_JSON_COLUMNS = ("usage", "billed", "raw_metadata", "indexed_metadata", "overridden_metadata")
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)

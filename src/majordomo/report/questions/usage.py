@@ -75,6 +75,11 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
         """Whether all that was used has no known price: the sums of costs, which are 0 then, say nothing."""
         return self.unpriced > 0 and not self.total_cost and self.unpriced >= self.requests - self.errors
 
+    @classmethod
+    def of(cls, row: asyncpg.Record) -> "Usage":
+        """The sums that a row of an answer has."""
+        return cls(**{name: row[name] for name in cls.__struct_fields__})
+
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(**{name: getattr(self, name) + getattr(other, name) for name in Usage.__struct_fields__})
 

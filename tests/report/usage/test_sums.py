@@ -1,10 +1,8 @@
 """The routes under ``/usage``: every figure equals the rows, in any time zone, and nobody sees another's."""
 
 import datetime as dt
-import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
@@ -12,27 +10,13 @@ import pytest
 import usage_book
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
-from recorded_rows import HOUR_US, KEYS, Exchange, in_session, record, varied
-from usage_book import Row
+from recorded_rows import KEYS, record, varied
+from usage_book import DIMENSIONS, HOURS, SESSION, SPAN_US, START, START_US, WHOLE, Book, agrees, labelled, rows_of
 
 from majordomo.record import users
-from majordomo.record.database import Connection
-from majordomo.report.questions import metadata_keys
 
-#: Five days around the night in which Europe sets its clocks back, and a month ends.
-START = dt.datetime(2026, 10, 23, 17, 40, tzinfo=dt.UTC)
-START_US = int(START.timestamp()) * 1_000_000
-HOURS = 9 * 24
-SESSION = UUID(int=0x55)
 OTHER_KEY = UUID(int=0x33)
-
-ROWS = """
-SELECT r.*, d.query_class FROM llm_requests r
-LEFT JOIN claude_request_details d ON d.llm_request_id = r.id WHERE r.org_id = $1
-"""
-
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia")
-DIMENSIONS = ("provider", "model", "key", "status", "outcome", "error_type", "client", "session", "run", "query_class")
 FILTERS = (
     "model:gpt-5",
     "model:gpt-5-mini",
@@ -59,74 +43,6 @@ FILTERS = (
     "User-Id:user-3",
     "-User-Id:user-3",
 )
-
-
-def labelled(made: list[Exchange]) -> list[Exchange]:
-    """The same, some of them in a session or an agent run."""
-    found = []
-    for number, one in enumerate(made):
-        opening, close = one
-        if number % 5 == 0:
-            opening, close = in_session(one, SESSION)
-        if number % 7 < 2:
-            opening = msgspec.structs.replace(opening, trace_id=f"run-{number % 7}")
-        found.append((opening, close))
-    return found
-
-
-class Book:
-    """A signed-in member, the rows that they may see, and the answers that they get."""
-
-    def __init__(self, api: Any, rows: list[Row]) -> None:
-        self.api = api
-        self.rows = rows
-
-    def ask(self, path: str, *filters: str, **parameters: Any) -> Any:
-        """The JSON of an answer."""
-        reply = self.get(path, *filters, **parameters)
-        assert reply.status == 200, reply.body
-        return reply.json
-
-    def get(self, path: str, *filters: str, **parameters: Any) -> Any:
-        """A reply; ``since`` and ``until`` are ``from`` and ``to``."""
-        names = {"since": "from", "until": "to"}
-        pairs = [(names.get(name, name), value) for name, value in parameters.items() if value is not None]
-        return self.api("GET", f"/usage/{path}?{urlencode([*pairs, *(('filter', text) for text in filters)])}")
-
-    def within(self, since: dt.datetime, until: dt.datetime, filters: tuple[str, ...] = ()) -> list[Row]:
-        """The rows that such a question is about."""
-        return [row for row in self.rows if since <= row["requested_at"] < until and usage_book.passes(row, filters)]
-
-
-def agrees(told: Any, rows: list[Row]) -> bool:
-    """Whether the figures of an answer are those of these rows."""
-    return all(told[name] == figure for name, figure in usage_book.sums(rows).items())
-
-
-def rows_of(api: Any, org: UUID) -> list[Row]:
-    """All rows of an organisation, their metadata decoded."""
-    found = api.database(lambda connection: connection.fetch(ROWS, org))
-    return [{**row, "raw_metadata": json.loads(row["raw_metadata"])} for row in found]
-
-
-@pytest.fixture
-def book(member: Any, postgres_dsn: str, tmp_path: Path) -> Book:
-    """Nine days of requests of all kinds; Feature is active for half of the time."""
-    made = labelled(varied(500, START_US, HOURS * HOUR_US))
-    record(postgres_dsn, tmp_path / "1", made[:250])
-
-    async def activate(connection: Connection) -> None:
-        await metadata_keys.activate(connection, "Feature")
-        await connection.execute("UPDATE llm_requests_metadata_keys SET activated_at = '2026-10-26' WHERE is_active")
-        await connection.execute("DELETE FROM llm_requests WHERE requested_at >= '2026-10-26'")
-        await connection.execute("DELETE FROM usage_by_model_hourly WHERE bucket_start >= '2026-10-26'")
-        await connection.execute("DELETE FROM usage_by_model_daily WHERE bucket_start >= '2026-10-26'")
-
-    member.database(activate)
-    record(postgres_dsn, tmp_path / "2", made[250:])
-    rows = rows_of(member, users.DEFAULT_ORG)
-    assert len(rows) > 300
-    return Book(member, rows)
 
 
 minutes = some.integers(-90, HOURS * 60 + 90)
@@ -244,10 +160,10 @@ def test_another_organisations_rows_are_never_seen(book: Book, postgres_dsn: str
     other = book.api.database(lambda connection: users.create_org(connection, "Acme"))
     made = [
         (msgspec.structs.replace(opening, org_id=other.id.bytes, api_key_id=OTHER_KEY.bytes), close)
-        for opening, close in labelled(varied(80, START_US, HOURS * HOUR_US, seed=9))
+        for opening, close in labelled(varied(80, START_US, SPAN_US, seed=9))
     ]
     record(postgres_dsn, tmp_path / "3", made)
-    span = {"since": "2026-10-01", "until": "2026-12-01"}
+    span = WHOLE
     assert agrees(book.ask("summary", **span)["usage"], book.rows)
     assert book.ask("summary", f"key:{OTHER_KEY}", **span)["usage"]["requests"] == 0
     for group in (*DIMENSIONS, "Feature", "User-Id"):

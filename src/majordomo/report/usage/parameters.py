@@ -1,17 +1,19 @@
 """What the routes under ``/api/v1/usage`` are asked with: a period, filters, a dimension. Read, checked, resolved."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 
 from majordomo.record.database import Connection
 from majordomo.report.errors import ApiError
 from majordomo.report.identity import Principal
 from majordomo.report.questions.cells import Scope
+from majordomo.report.questions.cursors import MOST_CURSOR_CHARACTERS
 from majordomo.report.questions.dimensions import (
     BUILT_IN,
     MOST_NAME_CHARACTERS,
@@ -22,6 +24,7 @@ from majordomo.report.questions.dimensions import (
 from majordomo.report.questions.filters import MOST_FILTERS, Filter, FilterError, parse_filters
 from majordomo.report.questions.known import Known, known
 from majordomo.report.questions.periods import PRESETS, Period, period
+from majordomo.report.questions.snapshot import snapshot
 from majordomo.report.questions.times import TimeError
 
 _Found = TypeVar("_Found")
@@ -37,6 +40,10 @@ DimensionParameter = Annotated[
 ]
 CompareParameter = Annotated[
     Literal["previous"] | None, Query(description="`previous`: the time of the same length before, too.")
+]
+
+CursorParameter = Annotated[
+    str | None, Query(max_length=MOST_CURSOR_CHARACTERS, description="The `next_cursor` of the page before.")
 ]
 
 
@@ -101,7 +108,11 @@ class Asked(msgspec.Struct, frozen=True):
 
     period: Period
     scope: Scope
-    known: Known
+
+    @property
+    def known(self) -> Known:
+        """The names that the organisation's questions may use."""
+        return self.scope.known
 
     @property
     def previous(self) -> Scope:
@@ -115,7 +126,7 @@ class Asked(msgspec.Struct, frozen=True):
         Raises:
             ApiError: 422, the organisation has none such.
         """
-        return understood(lambda: dimension(given, self.known.metadata))
+        return understood(lambda: dimension(given, self.scope.known.metadata))
 
 
 async def understand(connection: Connection, asking: Principal, given: Common) -> Asked:
@@ -133,8 +144,9 @@ async def understand(connection: Connection, asking: Principal, given: Common) -
         until=span.until,
         running=span.running,
         filters=tuple(_with_key_ids(one, names) for one in chosen),
+        known=names,
     )
-    return Asked(span, scope, names)
+    return Asked(span, scope)
 
 
 def understood(read: Callable[[], _Found]) -> _Found:
@@ -149,3 +161,14 @@ def _with_key_ids(chosen: Filter, names: Known) -> Filter:
     if chosen.dimension != Dimension("key"):
         return chosen
     return understood(lambda: names.with_key_ids(chosen))
+
+
+@asynccontextmanager
+async def reading(request: Request) -> AsyncIterator[Connection]:
+    """A connection that sees one moment, so that all figures of an answer agree.
+
+    Raises:
+        ApiError: 503, the database is away, or takes too long.
+    """
+    async with request.app.state.connections.acquire() as connection, snapshot(connection):
+        yield connection

@@ -8,8 +8,15 @@ from majordomo.report.identity import Asking
 from majordomo.report.questions import pivot
 from majordomo.report.questions.periods import Granularity, Period, bucket_starts, usual_granularity
 from majordomo.report.questions.usage import Usage
-from majordomo.report.usage_parameters import CompareParameter, DimensionParameter, Given, understand, understood
-from majordomo.report.usage_shapes import (
+from majordomo.report.usage.parameters import (
+    CompareParameter,
+    DimensionParameter,
+    Given,
+    reading,
+    understand,
+    understood,
+)
+from majordomo.report.usage.shapes import (
     BreakdownAnswer,
     PeriodOut,
     Points,
@@ -57,7 +64,7 @@ async def summary(
     compare: CompareParameter = None,
 ) -> SummaryAnswer:
     """Requests, tokens and costs, each by class; and of the time before."""
-    async with request.app.state.connections.acquire() as connection:
+    async with reading(request) as connection:
         asked = await understand(connection, asking, given)
         found = await pivot.summary(connection, asked.scope)
         before = await pivot.summary(connection, asked.previous) if compare else None
@@ -78,7 +85,7 @@ async def breakdown(
     compare: CompareParameter = None,
 ) -> BreakdownAnswer:
     """The foremost values, those without one, and the rest: they always add up to the total."""
-    async with request.app.state.connections.acquire() as connection:
+    async with reading(request) as connection:
         asked = await understand(connection, asking, given)
         by = asked.dimension(group_by)
         found = await pivot.breakdown(connection, asked.scope, by, limit, order)
@@ -128,7 +135,7 @@ async def timeseries(
 ) -> TimeseriesAnswer:
     """In hours, days, weeks or months of a time zone; in all, or stacked by the foremost values of a dimension."""
     metrics = list(dict.fromkeys(metric or _DEFAULT_METRICS))
-    async with request.app.state.connections.acquire() as connection:
+    async with reading(request) as connection:
         asked = await understand(connection, asking, given)
         by = asked.dimension(group_by) if group_by is not None else None
         width = granularity or usual_granularity(asked.period)
