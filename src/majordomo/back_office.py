@@ -16,6 +16,7 @@ import uvloop
 from majordomo import logs
 from majordomo.admit.metadata import MetadataLimits
 from majordomo.budget.ledger import Ledger
+from majordomo.budget.watch import LOOK_SECONDS, Watch
 from majordomo.launch import Firsts, Launch, become_child, read_launch, report_ready
 from majordomo.places import Places
 from majordomo.price.adjustments import OverlayError
@@ -84,6 +85,7 @@ class BackOffice:
             start(supervised("claude sessions", self._close_idle_sessions)),
             start(supervised("prices", self._watch_prices)),
             start(supervised("reprice", self._keep_pricing)),
+            start(supervised("budgets", self._watch_budgets)),
             start(supervised("signs", self._signs.keep_looking)),
         ]
         if self._settings.price_feed:
@@ -155,6 +157,17 @@ class BackOffice:
             if closed:
                 _log.info("idle Claude Code sessions ended", sessions=closed)
             await asyncio.sleep(SESSIONS_EVERY)
+
+    async def _watch_budgets(self) -> None:
+        await self._migrated.wait()
+        watch = Watch(self._writer.stats.budget_alerts, self._settings.budget_webhook_url)
+        connection = await connect(self._dsn, purpose="budgets")
+        try:
+            while True:
+                await watch.look(connection)
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            await connection.close()
 
     async def _keep_prices(self) -> None:
         # A little chance, so that a fleet started at once does not ask at once for ever.

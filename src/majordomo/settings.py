@@ -169,6 +169,12 @@ class Settings(BaseSettings):
     price_refresh_seconds: Seconds = Field(3600.0, description="Time between two reads of the feed.")
     price_overlay: Path | None = Field(None, description="TOML file with corrections, discounts and own models.")
 
+    # Budgets
+    budget_webhook_url: str | None = Field(
+        None,
+        description="Where a JSON object is posted for every threshold of a budget that is reached. Unset: nowhere.",
+    )
+
     # Running
     shutdown_grace: Seconds = Field(30.0, description="How long running requests may go on after SIGTERM.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -181,6 +187,13 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _page_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value
+
+    @field_validator("budget_webhook_url")
+    @classmethod
+    def _webhook(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
         return value

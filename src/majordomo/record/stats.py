@@ -27,6 +27,7 @@ class WriterStats:
     cost_femto: Counter[str] = field(default_factory=Counter)  # provider; femto-USD
     ignored_sessions: Counter[str] = field(default_factory=Counter)  # problem code of the rows
     open_sessions: int | None = None  # Claude Code sessions without an end, as last counted; None: not yet
+    budget_alerts: Counter[tuple[str, int]] = field(default_factory=Counter)  # budget, per cent of its limit
     connected: bool = False
     last_error: str | None = None
     journals: int = 0

@@ -39,6 +39,7 @@ class _Figures(Collector):
         yield from _recorded(stats)
         yield from _recording(stats)
         yield from _claude_sessions(stats)
+        yield _budget_alerts(stats)
         yield from self._journal()
         yield from self._prices()
         yield from _front_desks(self._sources.front_desks())
@@ -99,6 +100,15 @@ def _claude_sessions(stats: WriterStats) -> Iterator[Metric]:
     for reason in (FOREIGN_SESSION, BAD_SESSION):
         ignored.add_metric([reason], stats.ignored_sessions[reason])
     yield ignored
+
+
+def _budget_alerts(stats: WriterStats) -> Metric:
+    alerts = CounterMetricFamily(
+        "majordomo_budget_alerts", "Thresholds of budgets that were reached", labels=["budget", "percent"]
+    )
+    for (budget, percent), count in sorted(stats.budget_alerts.items()):
+        alerts.add_metric([budget, str(percent)], count)
+    return alerts
 
 
 def _front_desks(desks: list[FrontDesk]) -> Iterator[Metric]:
