@@ -100,3 +100,17 @@ def test_a_database_without_tables_says_how_to_make_them(majordomo: Run, query: 
     code, _, err = majordomo("keys", "list")
     assert code == 1
     assert "majordomo db migrate" in err
+
+
+def test_a_key_is_made_for_an_organisation_and_listed_with_its_keys(majordomo: Run, query: Query) -> None:
+    """--org takes id or name; without it the default organisation is meant; an unknown one is refused."""
+    org = json.loads(majordomo("orgs", "create", "Acme", "--json")[1])
+    majordomo("keys", "create", "--name", "ours")
+    for number, named in enumerate((org["id"], "Acme")):
+        assert majordomo("keys", "create", "--name", f"theirs{number}", "--org", named)[0] == 0
+    assert query("SELECT count(*) FROM api_keys WHERE org_id::text = $1", org["id"]) == [(2,)]
+    listed = json.loads(majordomo("keys", "list", "--org", "Acme", "--json")[1])
+    assert [key["name"] for key in listed] == ["theirs0", "theirs1"]
+    code, _, err = majordomo("keys", "create", "--name", "x", "--org", "Nobody")
+    assert code == 1
+    assert "majordomo orgs list" in err

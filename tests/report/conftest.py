@@ -15,7 +15,7 @@ from majordomo.price.pricer import Pricer
 from majordomo.record import api_keys, sign_in, users
 from majordomo.record.database import Connection
 from majordomo.record.stats import WriterStats
-from majordomo.record.users import DEFAULT_ORG
+from majordomo.record.users import DEFAULT_ORG, Role
 from majordomo.report.app import make_app
 from majordomo.report.connections import Connections
 from majordomo.report.front_desks import FrontDesk
@@ -195,6 +195,7 @@ class Browser:
         self.connections = Connections(dsn)
         self._send = send_to(make_app(signs, self.connections, packaged_prices(), an_intake(signs)), runner.run)
         self.cookies: dict[str, str] = {}
+        self.csrf_token = ""
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
         """One request under ``/api/v1``; ``X_CSRF_Token=...`` is sent as a header."""
@@ -219,17 +220,22 @@ class Browser:
 
         return self._runner.run(inner())
 
-    def sign_in(self, org: UUID, email: str) -> None:
-        """Sign a new member of an organisation in; it has an admin then, too."""
+    def change(self, method: str, path: str, body: Any = None) -> Reply:
+        """A request that changes something, with the session's token."""
+        return self(method, path, body, X_CSRF_Token=self.csrf_token)
+
+    def sign_in(self, org: UUID, email: str, role: Role = "member") -> None:
+        """Sign a new user of an organisation in; it has an admin then, too."""
 
         async def invite(connection: Connection) -> str:
             await users.create(connection, org, f"admin-{email}", "Admin", "admin")
-            user = await users.create(connection, org, email, "Someone", "member")
+            user = await users.create(connection, org, email, "Someone", role)
             return await sign_in.make_link(connection, user)
 
         self.cookies.clear()
         reply = self("POST", "/session/link", {"link": self.database(invite), "password": "correct horse battery"})
         assert reply.status == 200, reply.body
+        self.csrf_token = reply.json["csrf_token"]
 
 
 @pytest.fixture

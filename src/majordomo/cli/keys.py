@@ -39,25 +39,37 @@ def create(
     description: Annotated[str | None, typer.Option("--description", help="More about it.", show_default=False)] = None,
     on_hangup: OnHangupOption = None,
     metadata: MetadataOption = None,
+    org: Annotated[str, typer.Option("--org", help="Whose it is: an organisation, by id or name.")] = "default",
     as_json: JsonOption = False,
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
     """Make a key and show it, once."""
-    from majordomo.record import api_keys
+    from majordomo.record import api_keys, users
 
-    settings = read_settings(config, data_dir)
     bound = pairs("--metadata", metadata)
-    made = ask(settings, lambda connection: api_keys.create(connection, name, description, on_hangup, metadata=bound))
-    _show_new(made, as_json, "made")
+
+    async def make(connection: Any) -> "NewKey":
+        owner = await users.find_org(connection, org)
+        return await api_keys.create(connection, name, description, on_hangup, metadata=bound, org_id=owner.id)
+
+    _show_new(ask(read_settings(config, data_dir), make), as_json, "made")
 
 
 @app.command(name="list")
-def list_keys(as_json: JsonOption = False, config: ConfigOption = None, data_dir: DataDirOption = None) -> None:
+def list_keys(
+    org: Annotated[str | None, typer.Option("--org", help="Only this organisation's.", show_default=False)] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
     """All keys, revoked ones included."""
-    from majordomo.record import api_keys
+    from majordomo.record import api_keys, users
 
-    keys = ask(read_settings(config, data_dir), api_keys.list_all)
+    async def question(connection: Any) -> "list[ApiKey]":
+        return await api_keys.list_all(connection, (await users.find_org(connection, org)).id if org else None)
+
+    keys = ask(read_settings(config, data_dir), question)
     if as_json:
         print_json([_fields(key) for key in keys])
         return

@@ -19,6 +19,7 @@ from majordomo.clock import WallClock, wall_us
 from majordomo.ids import new_uuid
 from majordomo.record.database import Connection
 from majordomo.record.statements import statement
+from majordomo.record.users import DEFAULT_ORG
 
 KEY_PREFIX = "mdm_sk_"
 SECRET_BYTES = 32  # 256 bits of chance: hashed without salt or stretching, as there is nothing to guess
@@ -61,6 +62,7 @@ class ApiKey(msgspec.Struct, frozen=True):
     """One gateway key, without its secret. Times are UTC."""
 
     id: UUID
+    org_id: UUID
     name: str
     description: str | None
     is_active: bool
@@ -97,23 +99,27 @@ async def create(
     clock: WallClock = wall_us,
     *,
     metadata: Mapping[str, str] | None = None,
+    org_id: UUID = DEFAULT_ORG,
 ) -> NewKey:
     """Make a key.
 
     Raises:
-        WrongKeyError: a name, description or metadata that is empty, too long or not printable.
+        WrongKeyError: a name, description or metadata that is empty, too long or not printable; no such organisation.
     """
     secret = new_secret()
     key_id = new_uuid(clock())
     row = await connection.fetchrow(
         statement("api_key_create"),
         key_id,
+        org_id,
         _name(name),
         _description(description),
         hash_of(secret),
         on_hangup,
         _metadata(metadata or {}),
     )
+    if row is None:
+        raise WrongKeyError(f"there is no organisation {org_id}; see: majordomo orgs list")
     return NewKey(secret, _key(row))
 
 
@@ -128,13 +134,20 @@ async def create_first(connection: Connection, clock: WallClock = wall_us) -> st
     return secret if made is not None else None
 
 
-async def list_all(connection: Connection) -> list[ApiKey]:
-    """Every key, revoked ones included, oldest first."""
-    return [_key(row) for row in await connection.fetch(statement("api_key_list"))]
+async def list_all(
+    connection: Connection,
+    org_id: UUID | None = None,
+    *,
+    after: tuple[dt.datetime, UUID] | None = None,
+    limit: int | None = None,
+) -> list[ApiKey]:
+    """Every key (of one organisation), revoked ones included, oldest first; those behind ``after`` (made at, id)."""
+    at, last = after or (None, None)
+    return [_key(row) for row in await connection.fetch(statement("api_key_list"), org_id, at, last, limit)]
 
 
-async def find(connection: Connection, id_or_name: str) -> ApiKey:
-    """The key with this id, or the only one with this name (among active keys, if any is).
+async def find(connection: Connection, id_or_name: str, org_id: UUID | None = None) -> ApiKey:
+    """The key with this id, or the only one with this name among active keys, if any is (in one organisation).
 
     Raises:
         UnknownKeyError: none has it.
@@ -142,7 +155,7 @@ async def find(connection: Connection, id_or_name: str) -> ApiKey:
     """
     if "\0" in id_or_name:
         raise UnknownKeyError("no key has a NUL character in its name; see: majordomo keys list")
-    found = [_key(row) for row in await connection.fetch(statement("api_key_find"), id_or_name)]
+    found = [_key(row) for row in await connection.fetch(statement("api_key_find"), id_or_name, org_id)]
     if not found:
         raise UnknownKeyError(f"no key has the id or name {id_or_name!r}; see: majordomo keys list")
     if str(found[0].id) == id_or_name.lower():

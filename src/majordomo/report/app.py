@@ -15,6 +15,7 @@ from majordomo.report import (
     claude_sessions,
     errors,
     ingest,
+    keys,
     metrics,
     page,
     people,
@@ -85,6 +86,7 @@ def make_app(sources: Sources, connections: Connections, pricer: Pricer, intake:
     for router in usage.routers:
         app.include_router(router)
     app.include_router(budgets.router)
+    app.include_router(keys.router)
     return Envelope(app)
 
 
