@@ -93,6 +93,17 @@ def test_what_the_gateway_recorded_itself_is_not_stored_twice(gateway: Gateway, 
     assert gateway.row(tag)["delivered_from"] is None
 
 
+def test_a_sender_cannot_talk_its_key_out_of_the_owners_metadata(gateway: Gateway) -> None:
+    made = gateway.create_key("bound sender")
+    gateway.sql('UPDATE api_keys SET metadata = \'{"Team": "legal"}\' WHERE id = $1', uuid.UUID(made["id"]))
+    tag = gateway.tag()
+    sender = Sender(gateway, made["key"])
+    assert sender.deliver(request(metadata={"Test-Case": tag, "Team": "other"}))[0] == 200
+    row = gateway.row(tag)
+    assert json.loads(row["raw_metadata"]) == {"Test-Case": tag, "Team": "legal"}
+    assert json.loads(row["overridden_metadata"]) == {"Team": "other"}
+
+
 def test_a_key_is_asked_for(gateway: Gateway, sender: Sender) -> None:
     for key, code in (("", "gateway_key_missing"), ("mdm_sk_" + "x" * 43, "gateway_key_unknown")):
         stranger = Sender(gateway, key)

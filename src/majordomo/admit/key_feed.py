@@ -15,6 +15,7 @@ import asyncpg
 import msgspec
 
 from majordomo.admit.keys import Key, KeyRing
+from majordomo.admit.metadata import own_metadata
 from majordomo.admit.session_feed import SessionFeed
 from majordomo.admit.sessions import SessionOwners
 from majordomo.clock import steady
@@ -195,15 +196,6 @@ class KeyFeed:
         self._ring.replace_all({s.key_hash: Key(s.id, s.org_id, s.active, s.on_hangup, s.metadata) for s in saved})
 
 
-def _metadata(told: str) -> dict[str, str]:
-    """The column, of which only what ``majordomo keys`` writes is taken: nothing else may keep a key from working."""
-    try:
-        return msgspec.json.decode(told, type=dict[str, str])
-    except msgspec.MsgspecError:
-        _log.warning("a key's metadata is not an object of texts, and is passed over")
-        return {}
-
-
 def _key(row: Any) -> Key:
     org_id: UUID | None = row["org_id"]
     on_hangup = row["on_hangup"]
@@ -212,5 +204,5 @@ def _key(row: Any) -> Key:
         org_id=org_id.bytes if org_id is not None else None,
         active=row["is_active"],
         on_hangup=on_hangup if on_hangup in ("drain", "cut") else None,
-        metadata=_metadata(row["metadata"]),
+        metadata=own_metadata(row["metadata"]),
     )

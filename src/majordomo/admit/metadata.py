@@ -7,6 +7,8 @@ what PostgreSQL could not hold is made safe.
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+
 #: Header names remembered with their canonical form; past this the store starts over.
 _NAMES_KEPT = 4096
 
@@ -97,6 +99,14 @@ def collect(headers: list[tuple[bytes, bytes]], limits: MetadataLimits) -> Metad
         if names
     ]
     return Metadata(values, "metadata dropped, " + "; ".join(reasons), len(too_many) + len(too_long))
+
+
+def own_metadata(column: str) -> dict[str, str]:
+    """A key's own metadata as ``api_keys`` has it, in JSON; anything else there must not keep the key from working."""
+    try:
+        return msgspec.json.decode(column, type=dict[str, str])
+    except msgspec.MsgspecError:
+        return {}
 
 
 def bound(told: Mapping[str, str], owned: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:

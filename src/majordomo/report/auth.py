@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader
 
 from majordomo.admit.keys import KEY_MAX_BYTES
+from majordomo.admit.metadata import own_metadata
 from majordomo.admit.refusal import KEY_MISSING, KEY_REVOKED, KEY_UNKNOWN, Refusal
 from majordomo.record.api_keys import hash_of
 from majordomo.record.statements import statement
@@ -27,6 +28,7 @@ class KeyOwner(NamedTuple):
 
     key_id: UUID
     org_id: UUID
+    metadata: dict[str, str]  # the key's own
 
 
 async def owner_of(connections: Connections, secret: str | None) -> KeyOwner:
@@ -45,7 +47,7 @@ async def owner_of(connections: Connections, secret: str | None) -> KeyOwner:
         raise _refused(KEY_UNKNOWN)
     if not row["is_active"]:
         raise _refused(KEY_REVOKED)
-    return KeyOwner(row["id"], row["org_id"])
+    return KeyOwner(row["id"], row["org_id"], own_metadata(row["metadata"]))
 
 
 async def _caller(request: Request, secret: Annotated[str | None, Depends(_scheme)]) -> KeyOwner:

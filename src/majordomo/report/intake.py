@@ -52,7 +52,7 @@ class Intake:
 
     def terms(self, caller: KeyOwner) -> Terms:
         """Under which a delivery of this key is taken now."""
-        return Terms(caller.key_id, caller.org_id, self._clock(), self._pricer, self._limits)
+        return Terms(caller.key_id, caller.org_id, self._clock(), self._pricer, self._limits, caller.metadata)
 
     @asynccontextmanager
     async def turn(self, key_id: UUID) -> AsyncIterator[None]:

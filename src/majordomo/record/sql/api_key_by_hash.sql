@@ -1,1 +1,1 @@
-SELECT id, org_id, is_active FROM api_keys WHERE key_hash = $1
+SELECT id, org_id, is_active, metadata FROM api_keys WHERE key_hash = $1
