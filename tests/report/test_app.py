@@ -10,7 +10,7 @@ import pytest
 from majordomo.report.front_desks import FrontDesk
 from majordomo.report.vitals import JournalFigures, PriceFigures
 
-ABSENT = ("/api", "/api/", "/api/v1", "/api/v1/", "/api/v1/keys", "/nothing", "/assets/../x", "/assets/page.html")
+ABSENT = ("/api", "/api/", "/api/v1", "/api/v1/", "/api/v1/absent", "/nothing", "/assets/../x", "/assets/page.html")
 ABSENT += ("/assets/no", "/docs", "/redoc", "/readyz/")
 ROUTES = ("/", "/readyz", "/metrics", "/api/v1/openapi.json", "/assets/page.css", "/favicon.ico")
 
