@@ -25,7 +25,7 @@ from majordomo.forward.tick import Tick
 
 if TYPE_CHECKING:
     from majordomo.forward.caller import Caller
-    from majordomo.forward.exchange import Exchange
+    from majordomo.forward.ending import Ending
 
 #: How often time-outs are looked at (s). All of them are seconds to minutes long, so a coarse clock will do, and no
 #: request pays for a timer of its own.
@@ -117,7 +117,7 @@ class Desk:
         self.memo = PlanMemo()
         self.together = Tick(self.loop, books)
         self.callers: set[Caller] = set()
-        self.detached: set[Exchange] = set()  # their callers have gone, their replies are read on
+        self.detached: set[Ending] = set()  # their callers have gone, their replies are read on
         self.tick = steady()  # the coarse clock, moved by the sweep
         self.stopping = False  # no new requests
         self.stopped = False  # nothing goes on

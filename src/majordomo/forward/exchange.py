@@ -6,108 +6,40 @@ has happened on one side and does what follows on the other. Its phases, in orde
     admit (the key may have to be looked up) -> open -> hold (where the body may have to be changed or a budget has to
     know it) -> gate (only where a budget governs it) -> connect -> send -> reply -> done, or drain (the caller has
     gone, the provider is read on for its usage)
+
+This file has the request's way there; ``relay.py`` has the reply's way back, ``ending.py`` the ends in between.
 """
 
-import asyncio
-from typing import TYPE_CHECKING
-
 from majordomo.admit import refusal as why
-from majordomo.admit.keys import Key
 from majordomo.admit.refusal import Refusal
-from majordomo.admit.sessions import FOREIGN_SESSION
 from majordomo.budget.gate import Pass, Waiting, must_be_recorded
-from majordomo.budget.matching import Governed
 from majordomo.forward.account import Account
 from majordomo.forward.connect import ConnectFailedError
-from majordomo.forward.error_shapes import as_api_says_it, error_body, own_error_body
-from majordomo.forward.include_usage import UsageWithheld, ask_for_usage
-from majordomo.forward.plan import Plan, joined
+from majordomo.forward.error_shapes import as_api_says_it
+from majordomo.forward.include_usage import ask_for_usage
+from majordomo.forward.plan import Plan
 from majordomo.forward.providers import Provider
-from majordomo.forward.reply_head import ReplyHead, read_reply_head, request_id_of
-from majordomo.forward.request import Request
+from majordomo.forward.relay import SMALL_BODY, Relay
 from majordomo.forward.upstream import Upstream
 from majordomo.logs import logger
-from majordomo.record.frames import Close, Outcome
+from majordomo.record.frames import Outcome
 from majordomo.record.journal import JournalFull
-
-if TYPE_CHECKING:
-    from majordomo.forward.caller import Caller
-    from majordomo.forward.desk import Desk
 
 _log = logger("exchange")
 
 #: Requests that may be sent again when a reused connection turns out to be dead: they change nothing and cost nothing.
 _SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
-#: What a load balancer says for a gateway that is away; from the gateway itself they carry a request id.
-_AWAY_STATUSES = frozenset({502, 503, 504})
-
 #: Body bytes that may wait for a connection to open before the caller is held back.
 _WAITING_BYTES = 256 * 1024
 
-#: A body up to this size is sent in one piece with its head, and read on the spot; larger ones once they have gone.
-_SMALL_BODY = 16 * 1024
 
-
-class Exchange:
+class Exchange(Relay):
     """One request and its reply."""
 
-    __slots__ = (
-        "_chunked_reply",
-        "_concluding",
-        "_desk",
-        "_drained_bytes",
-        "_forwarding",
-        "_gone_at",
-        "_governed",
-        "_hangup",
-        "_held",
-        "_injected",
-        "_key",
-        "_last_body",
-        "_last_piece",
-        "_plan",
-        "_replying",
-        "_stalled_at",
-        "_task",
-        "_touched",
-        "_upstream",
-        "_withheld",
-        "account",
-        "caller",
-        "done",
-        "no_reply_body",
-        "request",
-    )
+    __slots__ = ()
 
-    def __init__(self, desk: "Desk", caller: "Caller", request: Request) -> None:
-        self._desk = desk
-        self._plan = request.plan
-        self.caller: Caller | None = caller
-        self.request = request
-        self.account: Account | None = None
-        self.done = False
-        self.no_reply_body = request.plan.method == b"HEAD"
-        self._hangup = desk.on_hangup
-        self._key: Key | None = None
-        self._upstream: Upstream | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._forwarding = False  # admitted
-        self._governed: tuple[Governed, ...] = ()  # the budgets that may concern it
-        self._held = False  # the body waits here until it is whole
-        self._injected = False
-        self._withheld: UsageWithheld | None = None
-        self._replying = False
-        self._chunked_reply = False
-        self._concluding = False  # the reply is complete; the tick sends it
-        self._last_body = b""
-        self._last_piece = b""
-        self._touched = desk.tick  # when either side last moved, on the desk's coarse clock
-        self._stalled_at: float | None = None  # since when the caller takes nothing
-        self._gone_at: float | None = None  # since when the caller has gone
-        self._drained_bytes = 0
-
-    # -- admit ----------------------------------------------------------------------------------------------------
+    # -- admit --------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Take the request up; its head is complete, its body may still be arriving."""
@@ -196,7 +128,25 @@ class Exchange:
         governed = self._plan.governed(self._key, self._desk.gate.budgets)
         return must_be_recorded(governed)
 
-    # -- forward --------------------------------------------------------------------------------------------------
+    def refuse_malformed(self, refusal: Refusal) -> None:
+        """The rest of the request is not well-formed."""
+        self._open_now()
+        self._refuse(refusal, close=True)
+
+    def _open_now(self) -> None:
+        """What is refused before its tick came has a row all the same, if its key is good."""
+        if self._forwarding or self.account is not None or self._key is None:
+            return
+        opening = self.opening()
+        if opening is None:
+            return
+        try:
+            if opening:
+                self._desk.books.open((opening,))
+        except JournalFull:
+            self.account = None
+
+    # -- hold, and ask at the gate ------------------------------------------------------------------------------------
 
     def _forward(self) -> None:
         request, account = self.request, self.account
@@ -262,6 +212,8 @@ class Exchange:
         self.account.passed = answer
         self._connect()
 
+    # -- connect ------------------------------------------------------------------------------------------------------
+
     def _connect(self) -> None:
         provider = self._plan.provider
         assert provider is not None
@@ -314,6 +266,29 @@ class Exchange:
             self._desk.books.counters.unrecorded += 1
         return True
 
+    def upstream_lost(self, upstream: Upstream, reason: str) -> None:
+        """The provider's connection broke before its reply was complete."""
+        if self.done or self._concluding:
+            return
+        self._upstream = None
+        if self.caller is None:
+            self._end_without_caller()
+        elif self._replying:
+            self._end(Outcome.PROVIDER_BROKE)
+            self.caller.cut(reset=not self._plan.head.http_11)
+        elif self._may_repeat(upstream):
+            self._desk.books.counters.upstream_retries += 1
+            self._connect()
+        else:
+            self._provider_failed(reason)
+
+    def _may_repeat(self, upstream: Upstream) -> bool:
+        """A kept connection that was dead on use, and a request that neither costs nor changes anything."""
+        safe = self._plan.method in _SAFE_METHODS and self.request.body_bytes == 0 and self.request.complete
+        return safe and upstream.silent and upstream.exchanges > 1
+
+    # -- send ---------------------------------------------------------------------------------------------------------
+
     def _send(self, upstream: Upstream) -> None:
         request, plan = self.request, self._plan
         self._upstream = upstream
@@ -325,7 +300,7 @@ class Exchange:
             pieces, request.pending = request.pending, []
             length = None if plan.head.content_length_line is None else self._length()
             head = plan.upstream_head(length)
-            if request.body_bytes <= _SMALL_BODY and not plan.head.chunked:
+            if request.body_bytes <= SMALL_BODY and not plan.head.chunked:
                 upstream.transport.write(b"".join((head, *pieces)))
             else:
                 upstream.transport.write(head)
@@ -357,7 +332,7 @@ class Exchange:
             upstream.transport.write(head)
             for piece in pieces:
                 self._write_body(piece)
-        elif len(body) <= _SMALL_BODY:
+        elif len(body) <= SMALL_BODY:
             upstream.transport.write(b"".join((head, *pieces)))
         else:
             for piece in (head, *pieces):
@@ -378,7 +353,7 @@ class Exchange:
         if account is None:
             return
         account.sent = True
-        if self.request.body_bytes <= _SMALL_BODY:
+        if self.request.body_bytes <= SMALL_BODY:
             account.facts()
         else:
             self._desk.loop.call_soon(account.facts)
@@ -412,340 +387,7 @@ class Exchange:
         elif self._held:
             self._held_whole()
 
-    # -- reply ----------------------------------------------------------------------------------------------------
-
-    def interim(self, upstream: Upstream) -> None:
-        """Pass a 1xx on, but 100: the caller had that one from us."""
-        if self.caller is not None and upstream.status != 100 and self._plan.head.http_11:
-            self.caller.write(read_reply_head(upstream.raw_head).block + b"\r\n\r\n")
-
-    def reply(self, upstream: Upstream) -> None:
-        """Relay what has come of the reply, then read a copy of it. Its end is dealt with at the end of the tick."""
-        if self._concluding or self.done:
-            return
-        if upstream.complete:
-            self._concluding = True
-            self._desk.together.finish(self)
-            return
-        self._touched = self._desk.tick
-        out = self._take_reply(upstream)
-        body = upstream.take_body()
-        self._frame(out, body if self._withheld is None else self._withheld.feed(body))
-        if self.caller is not None:
-            self.caller.write(b"".join(out))
-        if body:
-            if self.account is not None:
-                self.account.saw(body)
-            if self.caller is None:
-                self._count_drained(len(body))
-
-    def end_reply(self) -> None:
-        """The reply is complete: make its last piece ready."""
-        upstream = self._upstream
-        assert upstream is not None
-        out = self._take_reply(upstream)
-        self._last_body = body = upstream.take_body()
-        self._frame(out, body if self._withheld is None else self._withheld.feed(body) + self._withheld.finish())
-        if self._chunked_reply:
-            out.append(b"0\r\n\r\n")
-        self._last_piece = b"".join(out)
-
-    def close(self) -> Close | None:
-        """The close of this exchange's books."""
-        account = self.account
-        if account is None:
-            return None
-        if self._last_body:
-            account.saw(self._last_body)
-        gone = self.caller is None
-        return account.close(Outcome.CLIENT_CLOSED if gone else Outcome.COMPLETED, complete=True, drained=gone)
-
-    def finish(self) -> None:
-        """The close is on record: send the last piece, and let both sides go on."""
-        upstream = self._upstream
-        assert upstream is not None
-        self.done = True
-        self._upstream = None
-        if self._stalled_at is not None:
-            upstream.transport.resume_reading()
-        if self.request.complete and not self._backlog(upstream):
-            upstream.release()
-        else:
-            upstream.drop()  # it answered before it had read the request: neither side can be reused
-        if self.caller is not None:
-            self.caller.write(self._last_piece)
-            self.caller.exchange_done(self.request)
-        else:
-            self._desk.detached.discard(self)
-            self._desk.books.counters.drained += 1
-
-    def _backlog(self, upstream: Upstream) -> bool:
-        """True while part of a long body has not gone out."""
-        return self.request.body_bytes > _SMALL_BODY and upstream.transport.get_write_buffer_size() > 0
-
-    def _take_reply(self, upstream: Upstream) -> list[bytes]:
-        """The start of what goes to the caller: the reply's head if it has not gone yet."""
-        if self._replying:
-            return []
-        self._replying = True
-        return [self._begin_reply(upstream)]
-
-    def _frame(self, out: list[bytes], body: bytes) -> None:
-        """Add a piece of the reply's body as the caller is to get it."""
-        if body and self._chunked_reply:
-            out += (b"%x\r\n" % len(body), body, b"\r\n")
-        elif body:
-            out.append(body)
-
-    def _begin_reply(self, upstream: Upstream) -> bytes:
-        head = read_reply_head(upstream.raw_head)
-        if self._plan.detour is not None:
-            self._judge_way(upstream)
-        if self.account is not None:
-            self.account.reply_began(upstream.status, head.content_type, head.content_encoding)
-        if self._injected and upstream.status == 200 and head.is_plain_event_stream:
-            self._withheld = UsageWithheld()
-        return self._reply_head(upstream, head)
-
-    def _judge_way(self, upstream: Upstream) -> None:
-        """Something on the way may have answered for a gateway that is away. The reply stands: nothing runs twice."""
-        if upstream.status in _AWAY_STATUSES and request_id_of(upstream.raw_head) is None:
-            self._desk.road.fail(f"status {upstream.status} from something before it")
-
-    def _reply_head(self, upstream: Upstream, head: ReplyHead) -> bytes:
-        request, status = self.request, upstream.status
-        if self._withheld is not None:
-            head.drop_length()
-        lines = [head.block]
-        if not head.has_length and not self.no_reply_body and status not in (204, 304):
-            if self._plan.head.http_11:
-                self._chunked_reply = True
-                lines.append(b"Transfer-Encoding: chunked")
-            else:
-                request.keep_alive = False  # HTTP/1.0: the end of the connection is the end of the body
-        if self._plan.recorded_there:
-            request_id = request_id_of(upstream.raw_head)
-            if request_id is not None:
-                lines.append(b"X-Majordomo-Request-Id: " + request_id)
-        elif self.account is not None:
-            lines.append(b"X-Majordomo-Request-Id: " + self.account.id_text.encode())
-        if self.account is not None and self.account.passed is not None:
-            lines += self.account.passed.reply_lines()
-        warning = self._warning()
-        if warning is not None and not self._plan.recorded_there:
-            lines.append(b"X-Majordomo-Warning: " + warning.encode("ascii", "replace"))
-        if not request.complete or self._desk.stopping:
-            request.keep_alive = False
-        if not request.keep_alive:
-            lines.append(b"Connection: close")
-        lines.append(b"\r\n")
-        return b"\r\n".join(lines)
-
-    def _warning(self) -> str | None:
-        """What was left out of the books, as far as it is known by now."""
-        plan, key = self._plan, self._key
-        if plan.session is None or key is None or not self._desk.sessions.is_foreign(plan.session, key.id):
-            return plan.warning
-        return joined(plan.warning, FOREIGN_SESSION)
-
-    # -- when things go wrong -------------------------------------------------------------------------------------
-
-    def upstream_lost(self, upstream: Upstream, reason: str) -> None:
-        """The provider's connection broke before its reply was complete."""
-        if self.done or self._concluding:
-            return
-        self._upstream = None
-        if self.caller is None:
-            self._end_without_caller()
-        elif self._replying:
-            self._end(Outcome.PROVIDER_BROKE)
-            self.caller.cut(reset=not self._plan.head.http_11)
-        elif self._may_repeat(upstream):
-            self._desk.books.counters.upstream_retries += 1
-            self._connect()
-        else:
-            self._provider_failed(reason)
-
-    def _provider_failed(self, reason: str) -> None:
-        """There will be no reply from the provider."""
-        provider = self._plan.provider
-        assert provider is not None
-        if self._plan.own_page:
-            self._refuse(why.BACK_OFFICE_AWAY)
-        else:
-            self._refuse(why.unreachable(provider.name, reason), Outcome.PROVIDER_BROKE)
-
-    def _may_repeat(self, upstream: Upstream) -> bool:
-        """A kept connection that was dead on use, and a request that neither costs nor changes anything."""
-        safe = self._plan.method in _SAFE_METHODS and self.request.body_bytes == 0 and self.request.complete
-        return safe and upstream.silent and upstream.exchanges > 1
-
-    def caller_gone(self) -> None:
-        """The caller hung up. Read on for the usage within bounds, or cut, as the key or the setting says."""
-        if self.done:
-            return
-        self.caller = None
-        if self._concluding:
-            return
-        if self.account is not None:
-            self.account.caller_gone()
-        upstream, desk = self._upstream, self._desk
-        may_drain = (
-            upstream is not None
-            and self.account is not None
-            and self.account.sent
-            and self._hangup == "drain"
-            and len(desk.detached) < desk.drain_max_streams
-            and not desk.stopped
-        )
-        if not may_drain:
-            self._end_without_caller()
-            return
-        assert upstream is not None
-        self._gone_at = desk.tick
-        desk.detached.add(self)
-        if self._stalled_at is not None:
-            self._stalled_at = None
-            upstream.transport.resume_reading()
-
-    def _count_drained(self, size: int) -> None:
-        self._drained_bytes += size
-        if self._drained_bytes > self._desk.drain_max_bytes:
-            self._desk.books.counters.drain_cut += 1
-            self._end_without_caller()
-
-    def _end_without_caller(self) -> None:
-        self._end(Outcome.CLIENT_CLOSED)
-        self._desk.detached.discard(self)
-
-    def _end(self, outcome: Outcome, refusal: Refusal | None = None) -> None:
-        """Close the books on an exchange that did not run its course, and let the provider go."""
-        self.done = True
-        if self.account is not None:
-            self.account.end(outcome, complete=False, refusal=refusal)
-        if self._upstream is not None:
-            self._upstream.drop()
-            self._upstream = None
-
-    def _refuse(self, refusal: Refusal, outcome: Outcome = Outcome.REFUSED, *, close: bool = False) -> None:
-        """Answer in the called API's own shape instead of the provider; where its reply has begun, cut it off."""
-        if self.done or self._concluding:
-            return
-        if self._replying:
-            self._end(outcome)
-            if self.caller is not None:
-                self.caller.cut(reset=not self._plan.head.http_11)
-            return
-        self._desk.books.counters.refused += 1
-        self._end(outcome, refusal)
-        caller = self.caller
-        if caller is None:
-            self._desk.detached.discard(self)
-            return
-        request_id = self.account.id_text if self.account is not None else None
-        plan = self._plan
-        body = own_error_body(refusal) if plan.own_page else error_body(plan.family, refusal, request_id)
-        if close:
-            self.request.keep_alive = False
-        caller.answer(self.request, refusal, body, request_id=request_id, warning=self._warning())
-        caller.exchange_done(self.request)
-
-    def refuse_malformed(self, refusal: Refusal) -> None:
-        """The rest of the request is not well-formed."""
-        self._open_now()
-        self._refuse(refusal, close=True)
-
-    def _open_now(self) -> None:
-        """What is refused before its tick came has a row all the same, if its key is good."""
-        if self._forwarding or self.account is not None or self._key is None:
-            return
-        opening = self.opening()
-        if opening is None:
-            return
-        try:
-            if opening:
-                self._desk.books.open((opening,))
-        except JournalFull:
-            self.account = None
-
-    def give_up(self) -> None:
-        """A fault of ours: end this exchange, whatever its state."""
-        self._concluding = False
-        caller = self.caller
-        if not self._replying:
-            self._refuse(why.FAULT, close=True)
-        elif not self.done:
-            self._end(Outcome.REFUSED, why.FAULT)
-        self._desk.detached.discard(self)
-        if caller is not None and self._replying:
-            caller.abort()
-
-    def stop(self) -> None:
-        """The gateway's time to finish is over."""
-        if self.done or self._concluding:
-            return
-        caller = self.caller
-        self._end(Outcome.GATEWAY_STOPPED)
-        self._desk.detached.discard(self)
-        if caller is not None:
-            caller.cut(reset=not self._plan.head.http_11)
-
-    # -- flow control and time ------------------------------------------------------------------------------------
-
-    def upstream_full(self) -> None:
-        """The provider takes no more: hold the caller."""
-        if self.caller is not None:
-            self.caller.hold_upstream()
-
-    def upstream_ready(self) -> None:
-        """The provider takes more: let the caller go on."""
-        if self.caller is not None:
-            self.caller.release_upstream()
-
-    def caller_full(self) -> None:
-        """The caller takes no more: stop reading the provider."""
-        if self._upstream is not None and self._stalled_at is None:
-            self._stalled_at = self._desk.tick
-            self._upstream.transport.pause_reading()
-
-    def caller_ready(self) -> None:
-        """The caller takes more: read the provider again."""
-        if self._stalled_at is not None and self._upstream is not None:
-            self._stalled_at = None
-            self._touched = self._desk.tick
-            self._upstream.transport.resume_reading()
-
-    def check(self, now: float) -> None:
-        """End what has waited too long; called every second with the desk's coarse time (s)."""
-        desk = self._desk
-        if self.done or self._concluding:
-            return
-        if self._gone_at is not None:
-            if now - self._gone_at > desk.drain_max_seconds:
-                desk.books.counters.drain_cut += 1
-                self._end_without_caller()
-        elif self._stalled_at is not None:
-            if now - self._stalled_at > desk.caller_stall_timeout and self.caller is not None:
-                self.caller.abort()
-        elif not self.request.complete and not self._held_back():
-            if now - self._touched > desk.body_timeout:
-                self._refuse(why.BODY_STALLED, close=True)
-        elif self._upstream is not None:
-            self._check_provider(now - self._touched)
-
-    def _held_back(self) -> bool:
-        return self.caller is not None and self.caller.held
-
-    def _check_provider(self, waited: float) -> None:
-        if self._replying:
-            if waited > self._desk.upstream_idle_timeout:
-                self._end(Outcome.PROVIDER_BROKE)
-                if self.caller is not None:
-                    self.caller.cut(reset=not self._plan.head.http_11)
-        elif waited > self._desk.upstream_header_timeout:
-            self._refuse(why.UPSTREAM_TIMED_OUT, Outcome.PROVIDER_BROKE, close=True)
-
-    # -- pages of our own -----------------------------------------------------------------------------------------
+    # -- pages of our own ---------------------------------------------------------------------------------------------
 
     def _open_own_page(self) -> None:
         if self._choose_way().head.path != b"/health":

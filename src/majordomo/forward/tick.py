@@ -16,6 +16,7 @@ from majordomo.record.journal import JournalFull
 
 if TYPE_CHECKING:
     from majordomo.forward.exchange import Exchange
+    from majordomo.forward.relay import Relay
 
 _log = logger("tick")
 
@@ -29,7 +30,7 @@ class Tick:
         self._loop = loop
         self._books = books
         self._arrived: list[Exchange] = []
-        self._ended: list[Exchange] = []
+        self._ended: list[Relay] = []
 
     def admit(self, exchange: "Exchange") -> None:
         """Open this exchange's books and let it go on."""
@@ -37,7 +38,7 @@ class Tick:
             self._loop.call_soon(self._admit_all)
         self._arrived.append(exchange)
 
-    def finish(self, exchange: "Exchange") -> None:
+    def finish(self, exchange: "Relay") -> None:
         """Close this exchange's books and send the rest of its reply."""
         if not self._ended:
             self._loop.call_soon(self._finish_all)
@@ -71,7 +72,7 @@ class Tick:
 
     def _finish_all(self) -> None:
         batch, self._ended = self._ended, []
-        whole: list[Exchange] = []
+        whole: list[Relay] = []
         closes: list[Close] = []
         for exchange in batch:
             try:
@@ -92,7 +93,7 @@ class Tick:
             except Exception:
                 self._give_up(exchange)
 
-    def _give_up(self, exchange: "Exchange") -> None:
+    def _give_up(self, exchange: "Relay") -> None:
         """A fault of ours in one exchange ends that one, and none of those beside it."""
         _log.exception("an exchange failed")
         self._books.counters.faults += 1
