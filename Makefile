@@ -25,7 +25,7 @@ NODE_TESTS := $(dir $(wildcard tests/*/package.json tests/*/*/package.json))
 # The environment's own `node` comes first, so that the tests do not depend on the machine's.
 WITH_NODE = PATH="$(abspath $(BIN)):$$PATH"
 
-.PHONY: help run test check lint campaign claude-campaign bench bench-quick bench-deps demo build-companion docs prices fmt lock clean
+.PHONY: help run test check lint campaign budget-campaign claude-campaign bench bench-quick bench-deps demo build-companion docs prices fmt lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ campaign: $(VENV)/.installed-dev node-packages ## the long campaigns: kills, out
 	@$(WITH_NODE) CAMPAIGN_ROUNDS=$${CAMPAIGN_ROUNDS:-150} CAMPAIGN_OUTAGE_SECONDS=$${CAMPAIGN_OUTAGE_SECONDS:-60} \
 	  CAMPAIGN_SOAK_SECONDS=$${CAMPAIGN_SOAK_SECONDS:-3600} \
 	  $(BIN)/python -m pytest -m slow -s -o faulthandler_timeout=14400 $(PYTEST_ARGS)
+
+budget-campaign: $(VENV)/.installed-dev ## budgets on two replicas: fifty random rounds of 200 requests at once, outages, 10,000 mixed requests (some fifteen minutes)
+	@BUDGET_SEEDS=$${BUDGET_SEEDS:-50} BUDGET_REQUESTS=$${BUDGET_REQUESTS:-10000} \
+	  $(BIN)/python -m pytest -s -o faulthandler_timeout=3600 tests/campaign/test_budgets.py tests/budget/test_keeper.py $(PYTEST_ARGS)
 
 claude-campaign: $(VENV)/.installed-dev node-packages ## fifty random sessions of Claude Code each way, every price thrice (some six minutes); CLAUDE_SEED repeats one
 	@$(WITH_NODE) CLAUDE_SESSIONS=$${CLAUDE_SESSIONS:-50} CLAUDE_PRICE_ROUNDS=$${CLAUDE_PRICE_ROUNDS:-3} \

@@ -19,7 +19,7 @@ from majordomo.clock import steady, wall_us
 from majordomo.price.bill import FEMTO_PER_USD
 from majordomo.record.database import connect
 
-#: Random rounds: a few in the suite, 50 by ``make campaign``.
+#: Random rounds: a few in the suite, 50 by ``make budget-campaign``.
 SEEDS = range(int(os.environ.get("BUDGET_SEEDS", "3")))
 
 #: The worst case of ``body()``: 163 bytes and 4,096 tokens at the dearest input rate, 100 tokens at the dearest output.

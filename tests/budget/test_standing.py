@@ -11,11 +11,11 @@ from budget_books import NOW, Books
 from recorded_rows import KEYS, exchange
 
 from majordomo.budget.definition import BudgetError, Draft, define
-from majordomo.budget.leases import take
-from majordomo.budget.matching import Cell
+from majordomo.budget.leases import renew, take
+from majordomo.budget.matching import BudgetIndex, Cell
 from majordomo.budget.sight import refusals
 from majordomo.budget.simulate import Simulation, simulate
-from majordomo.budget.standing import Standing, standing
+from majordomo.budget.standing import Standing, standing, with_standing
 from majordomo.budget.windows import moment_of
 from majordomo.record.frames import Outcome
 from majordomo.record.rows import NIL_ORG
@@ -41,7 +41,7 @@ def test_a_budget_tells_what_is_spent_reserved_and_left_and_when_it_is_gone(book
     )
     [one] = stands(books, budget, NOW + 1, rate=True).counts
     assert (one.spent, one.reserved, one.limit, one.remaining) == (Decimal("0.4"), Decimal("0.1"), 2, Decimal("1.6"))
-    assert (one.percent, one.requests) == (20, 4)
+    assert (one.percent, one.requests, one.at_risk) == (20, 4, 0)
     assert one.resets_at == dt.datetime(2026, 9, 17, tzinfo=dt.UTC)
     assert one.rate_per_hour == Decimal("0.4")
     assert one.runs_out_at == moment_of(NOW + 1 + 4 * HOUR)
@@ -49,6 +49,21 @@ def test_a_budget_tells_what_is_spent_reserved_and_left_and_when_it_is_gone(book
     assert (other.rate_per_hour, other.runs_out_at) == (0, None)
     [tomorrow] = stands(books, budget, NOW + 24 * HOUR).counts
     assert (tomorrow.spent, tomorrow.reserved) == (0, 0)
+
+
+def test_it_tells_by_how_much_requests_under_way_may_exceed_it(books: Books) -> None:
+    budget = books.make(limit="2", window="day")
+    cell = Cell(budget.id, "", NOW - 10 * HOUR)
+    for holder, at_risk in ((b"d" * 16, 3 * 10**14), (b"e" * 16, 10**14)):
+        books.ask(lambda c, holder=holder: take(c, budget, cell, NOW, holder, 10**14, 10**14, seconds=60))
+        books.ask(
+            lambda c, holder=holder, at_risk=at_risk: renew(
+                c, BudgetIndex([budget]), holder, {cell: at_risk}, seconds=60
+            )
+        )
+    found = stands(books, budget)
+    assert found.counts[0].at_risk == Decimal("0.4")
+    assert with_standing(budget, found)["at_risk"] == Decimal("0.4")
 
 
 def test_the_fullest_counts_come_first_and_the_others_are_numbered(books: Books) -> None:

@@ -27,6 +27,7 @@ class Count(msgspec.Struct, frozen=True, kw_only=True):
     limit: Decimal  # with what it is raised by
     spent: Decimal
     reserved: Decimal  # leased by front desks: for requests under way, and to be spent without asking
+    at_risk: Decimal  # what requests under way may use at worst beyond what is reserved: the largest possible overshoot
     remaining: Decimal  # of the limit, less what is spent; never below zero
     percent: Decimal  # of the limit that is spent
     requests: int
@@ -71,6 +72,7 @@ async def standing(
             row["each_value"],
             spent=from_unit(budget.unit, row["spent"]),
             reserved=from_unit(budget.unit, row["leased"]),
+            at_risk=from_unit(budget.unit, row["at_risk"]),
             requests=row["requests"],
             unpriced=row["unpriced"],
             first_start=None if row["first_start"] is None else stamp_us(row["first_start"]),
@@ -96,6 +98,7 @@ def with_standing(budget: Budget, stands: Standing) -> dict[str, Any]:
         "limit": told["limit"] if top is None else top.limit,
         "spent": Decimal(0) if top is None else top.spent,
         "reserved": Decimal(0) if top is None else top.reserved,
+        "at_risk": Decimal(0) if top is None else top.at_risk,
         "remaining": Decimal(told["limit"]) if top is None else top.remaining,
         "resets_at": None if top is None else top.resets_at,
         "runs_out_at": None if top is None else top.runs_out_at,
@@ -123,6 +126,7 @@ def _count(
     *,
     spent: int = 0,
     reserved: int = 0,
+    at_risk: int = 0,
     requests: int = 0,
     unpriced: int = 0,
     first_start: int | None = None,
@@ -143,6 +147,7 @@ def _count(
         limit=in_unit(budget.unit, limit),
         spent=in_unit(budget.unit, spent),
         reserved=in_unit(budget.unit, reserved),
+        at_risk=in_unit(budget.unit, at_risk),
         remaining=in_unit(budget.unit, remaining),
         percent=Decimal(spent * 1000 // limit) / 10,
         requests=requests,

@@ -566,6 +566,10 @@ def _show(budget: "Budget", stands: "Standing") -> None:
             moment(one.runs_out_at),
         )
     out.print(fitted(shown, out, ("Requests", "Reserved")))
+    for one in stands.counts:
+        if one.at_risk:
+            whose = f" for {one.value}" if one.value else ""
+            out.print(cell(f"Requests under way may exceed it{whose} by {_amount(budget, one.at_risk)} at most"))
     if stands.number > len(stands.counts):
         out.print(cell(f"and {count(stands.number - len(stands.counts))} more"))
 

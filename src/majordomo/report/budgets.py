@@ -108,6 +108,7 @@ class CountOut(BaseModel):
     limit: str
     spent: str
     reserved: str
+    at_risk: str
     remaining: str
     percent: str
     requests: int
@@ -135,6 +136,7 @@ class BudgetOut(BaseModel):
     limit: str
     spent: str
     reserved: str
+    at_risk: str
     remaining: str
     resets_at: dt.datetime | None
     runs_out_at: dt.datetime | None

@@ -8,7 +8,7 @@ import random
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,13 +60,23 @@ class _Serve(GatewayProcess):
 class Fortress:
     """A gateway on a data directory and a port that outlive its processes."""
 
-    def __init__(self, data_dir: Path, provider_url: str, *, database_url: str | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        provider_url: str,
+        *,
+        database_url: str | None = None,
+        workers: int = WORKERS,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.data_dir = data_dir
+        self.workers = workers
         self.places = Places(data_dir)
         self.port = free_low_port()
         self.postmasters: set[int] = set()
         self._provider_url = provider_url
         self._database_url = database_url
+        self._variables = variables or {}
         self.process = self._start()
         self.wait_until_sound()
         self.dsn = database_url or embedded.running_dsn(data_dir) or ""
@@ -78,9 +88,10 @@ class Fortress:
             port=self.port,
             database_url=self._database_url,
             settings={
-                "MAJORDOMO_WORKERS": str(WORKERS),
+                "MAJORDOMO_WORKERS": str(self.workers),
                 "MAJORDOMO_LOG_FORMAT": "text",
                 "MAJORDOMO_JOURNAL_SEGMENT_BYTES": str(64 * 1024),  # the smallest: many ends of segments to be hit
+                **self._variables,
             },
         )
 
@@ -145,8 +156,8 @@ class Fortress:
     async def unsettled(self, connection: "asyncpg.Connection[asyncpg.Record]") -> str | None:
         """What of the journals is not in the database yet; None when all is, and dead journals are gone."""
         folders = dict(journal_folders(self.places.journal_dir))
-        if len(folders) != WORKERS:
-            return f"{len(folders)} journals for {WORKERS} front desks"
+        if len(folders) != self.workers:
+            return f"{len(folders)} journals for {self.workers} front desks"
         rows = await connection.fetch("SELECT journal_id, segment, byte_offset FROM journal_positions")
         positions: dict[UUID, tuple[int, int]] = {row[0]: (row[1], row[2]) for row in rows}
         for journal_id, folder in folders.items():

@@ -6,12 +6,12 @@ WITH used AS (
     FROM budget_cells WHERE budget_id = $1 AND window_start BETWEEN $2 AND $3
     GROUP BY each_value
 ), held AS (
-    SELECT each_value, sum(amount) AS leased
+    SELECT each_value, sum(amount) AS leased, sum(at_risk) AS at_risk
     FROM budget_leases WHERE budget_id = $1 AND window_start = $4 AND expires_at > clock_timestamp()
     GROUP BY each_value
 )
-SELECT each_value, coalesce(spent, 0) AS spent, coalesce(leased, 0) AS leased, coalesce(requests, 0) AS requests,
-    coalesce(unpriced, 0) AS unpriced, first_start, count(*) OVER () AS counts
+SELECT each_value, coalesce(spent, 0) AS spent, coalesce(leased, 0) AS leased, coalesce(at_risk, 0) AS at_risk,
+    coalesce(requests, 0) AS requests, coalesce(unpriced, 0) AS unpriced, first_start, count(*) OVER () AS counts
 FROM used FULL JOIN held USING (each_value)
 WHERE $5::text IS NULL OR each_value = $5
 ORDER BY coalesce(spent, 0) DESC, coalesce(leased, 0) DESC, each_value
