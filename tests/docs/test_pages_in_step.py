@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from majordomo.admit import refusal
+from majordomo.forward.own_pages import SECTIONS
 from majordomo.forward.providers import build_providers
 from majordomo.forward.routes import api_of
 from majordomo.settings import Settings
@@ -57,7 +58,8 @@ def test_every_route_of_the_back_office_is_documented(documents: Any) -> None:
     while not hasattr(application, "routes"):
         application = next(inner for inner in vars(application).values() if callable(inner))
     paths = {path for path in map(_path_of, _flat(application.routes)) if path}
-    for path in paths - {"/assets/{name}", "/favicon.ico"}:  # parts of the page at /
+    of_the_dashboard = {f"/{name}{rest}" for name in SECTIONS for rest in ("", "/{rest:path}")}
+    for path in paths - {"/assets/{path:path}", "/favicon.ico"} - of_the_dashboard:  # parts of the page at /
         pages = documents["docs/behaviour.md"] + documents["docs/api.md"]
         assert re.search(rf"`([A-Z]+ )?{re.escape(path)}`", pages), path
 

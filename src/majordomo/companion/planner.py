@@ -12,7 +12,8 @@ from majordomo.companion.claude_child import ANTHROPIC
 from majordomo.companion.gateway import CONNECT_SECONDS
 from majordomo.companion.order import Order
 from majordomo.companion.upstreams import Upstreams
-from majordomo.forward.plan import Plan, Way, is_own_page
+from majordomo.forward.own_pages import is_own_page
+from majordomo.forward.plan import Plan, Way
 from majordomo.forward.providers import Provider
 from majordomo.forward.request_head import RequestHead
 from majordomo.forward.routes import Route, Routes

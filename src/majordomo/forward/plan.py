@@ -16,6 +16,7 @@ from majordomo.apis import Api, Family
 from majordomo.budget.gate import FREE
 from majordomo.budget.matching import BudgetIndex, Governed, head_of
 from majordomo.forward.include_usage import may_inject
+from majordomo.forward.own_pages import is_own_page
 from majordomo.forward.providers import Provider
 from majordomo.forward.request_head import RequestHead
 from majordomo.forward.routes import Route, Routes, family_of
@@ -25,9 +26,6 @@ from majordomo.record.frames import Opening
 from majordomo.record.framing import OpeningMould
 
 _ANY_TIME = 2**62  # microseconds; takes as many bytes as every time of this age
-
-_OWN_PAGES = frozenset({b"/", b"/health", b"/readyz", b"/metrics", b"/favicon.ico", b"/api"})
-_OWN_PREFIXES = (b"/api/", b"/assets/", b"/claude-sessions/")
 
 _CLAUDE_CODE = "claude-code"  # a caller who names this as its client is one
 _CLAUDE_AGENT = re.compile(rb"claude-cli/([0-9][\w.+-]{0,63})")
@@ -367,11 +365,6 @@ class PlanMemo:
 def joined(first: str | None, second: str) -> str:
     """Two warnings as one line."""
     return second if first is None else f"{first}; {second}"
-
-
-def is_own_page(path: bytes) -> bool:
-    """True for a path that a gateway answers itself, unless the caller names a provider."""
-    return path in _OWN_PAGES or path.startswith(_OWN_PREFIXES)
 
 
 def _claude_version(user_agent: bytes) -> str | None:

@@ -1,6 +1,4 @@
-"""The back office's application: readiness, metrics, the page, and the control API under ``/api/v1``."""
-
-from http import HTTPStatus
+"""The back office's application: readiness, metrics, the pages, and the control API under ``/api/v1``."""
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -13,17 +11,19 @@ from majordomo.report import (
     budgets,
     claude_session_page,
     claude_sessions,
+    dashboard,
     errors,
     ingest,
     keys,
     metrics,
     page,
     people,
+    static_files,
     usage,
 )
 from majordomo.report.connections import Connections
 from majordomo.report.envelope import Envelope
-from majordomo.report.errors import JSON, ApiError
+from majordomo.report.errors import JSON
 from majordomo.report.intake import Intake
 from majordomo.report.vitals import Sources, take
 
@@ -79,6 +79,8 @@ def make_app(sources: Sources, connections: Connections, pricer: Pricer, intake:
     errors.install(app)
     app.include_router(_health)
     app.include_router(_pages)
+    app.include_router(dashboard.router)
+    app.include_router(static_files.router)
     app.include_router(claude_sessions.router)
     app.include_router(claude_session_page.router)
     app.include_router(ingest.router)
@@ -119,23 +121,9 @@ async def prometheus(request: Request) -> Response:
     return Response(body, headers={"Cache-Control": "no-store"}, media_type=metrics.CONTENT_TYPE)
 
 
-@_pages.get("/")
-async def front_page(request: Request) -> Response:
-    """The page for people."""
+@_pages.get("/status")
+async def status_page(request: Request) -> Response:
+    """How each part fares, for people; without script and without signing in."""
     vitals = await take(request.app.state.sources)
     base = f"{request.url.scheme}://{request.headers.get('host', '127.0.0.1:7680')}"
     return Response(page.render(vitals, base), 200, {"Cache-Control": "no-store"}, "text/html; charset=utf-8")
-
-
-@_pages.get("/assets/{name}")
-async def asset(name: str) -> Response:
-    """A stylesheet or picture of the page."""
-    if name not in page.ASSETS:
-        raise ApiError(HTTPStatus.NOT_FOUND, "not_found", "there is no such file")
-    return Response(page.asset(name), headers={"Cache-Control": "max-age=3600"}, media_type=page.ASSETS[name])
-
-
-@_pages.get("/favicon.ico")
-async def icon() -> Response:
-    """Browsers ask for this name unasked."""
-    return await asset("icon.svg")

@@ -1,4 +1,4 @@
-"""The page at ``/``: what runs here, how it fares, and what to do next. Plain HTML and one stylesheet, no script."""
+"""The page at ``/status``: what runs here, how it fares, and what to do next. Plain HTML, no script."""
 
 from functools import cache
 from html import escape
@@ -7,9 +7,6 @@ from string import Template
 
 from majordomo import __version__
 from majordomo.report.vitals import State, Vitals
-
-#: Files that a browser may ask for under /assets/, with their types. Nothing else is read from the disk.
-ASSETS = {"page.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 _NAMES = {"database": "Database", "journal": "Journal", "prices": "Prices", "front_desks": "Front desks"}
 _WORDS = {State.OK: "all is well", State.DEGRADED: "needs a look", State.DOWN: "something is down"}

@@ -1,0 +1,109 @@
+// The public control API, asked with the session's cookie. Answers are its JSON; whatever goes wrong is an ApiError.
+import { useEffect, useRef, useState } from "./ui.js";
+import { go, here } from "./router.js";
+
+const BASE = "/api/v1";
+
+// What the API says is wrong: status (0 where nothing answered), code, message, details.
+export class ApiError extends Error {
+  constructor(status, code, message, details = []) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.details = details;
+  }
+}
+
+let csrf = null;
+
+// GET. `params`: URLSearchParams or an object. Answers are JSON.
+export function get(path, params, signal) {
+  const query = params ? new URLSearchParams(params).toString() : "";
+  return ask("GET", query ? `${path}?${query}` : path, undefined, signal);
+}
+
+// POST, PATCH, PUT, DELETE with a JSON body. A change repeats the session's token; an outdated one is renewed once.
+export async function send(method, path, body) {
+  try {
+    return await ask(method, path, body);
+  } catch (error) {
+    if (error.code !== "csrf_token_missing") throw error;
+    csrf = (await get("/session")).csrf_token;
+    return ask(method, path, body);
+  }
+}
+
+export function remember(session) {
+  csrf = session ? session.csrf_token : null;
+}
+
+async function ask(method, path, body, signal) {
+  const headers = { Accept: "application/json" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (method !== "GET" && csrf) headers["X-CSRF-Token"] = csrf;
+  let reply;
+  try {
+    reply = await fetch(BASE + path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch (fault) {
+    if (fault.name === "AbortError") throw fault;
+    throw new ApiError(0, "unreachable", "The gateway does not answer. Is it running?");
+  }
+  if (reply.ok) return reply.status === 204 ? null : reply.json();
+  const error = await refusal(reply);
+  if (error.status === 401 && error.code === "not_signed_in" && here().path !== "/sign-in") toSignIn();
+  throw error;
+}
+
+async function refusal(reply) {
+  try {
+    const { error } = await reply.json();
+    return new ApiError(reply.status, error.code, error.message, error.details);
+  } catch {
+    return new ApiError(reply.status, "unreadable", `The gateway answered ${reply.status} and nothing readable.`);
+  }
+}
+
+function toSignIn() {
+  const next = location.pathname + location.search;
+  go(next === "/" ? "/sign-in" : `/sign-in?next=${encodeURIComponent(next)}`, { replace: true });
+}
+
+// The last answers, so that going back shows at once what was there, while it is asked anew.
+const kept = new Map();
+const MOST_KEPT = 60;
+
+function keep(key, answer) {
+  kept.delete(key);
+  kept.set(key, answer);
+  if (kept.size > MOST_KEPT) kept.delete(kept.keys().next().value);
+}
+
+export function forget() {
+  kept.clear();
+}
+
+// A question as part of a component: { answer, error, loading, reload }. While a new one is under way the old answer
+// stays. `path` null asks nothing. `params`: URLSearchParams. What is asked depends on nothing but path and params.
+export function useAnswer(path, params) {
+  const key = path === null ? null : `${path}?${params ?? ""}`;
+  const [state, set] = useState({ key, answer: kept.get(key) ?? null, error: null, loading: key !== null });
+  const [turn, setTurn] = useState(0);
+  const last = useRef(null);
+  useEffect(() => {
+    if (key === null) return undefined;
+    const stop = new AbortController();
+    set((now) => ({ key, answer: kept.get(key) ?? (last.current ?? now.answer), error: null, loading: true }));
+    get(path, params ? new URLSearchParams(params) : undefined, stop.signal).then(
+      (answer) => {
+        keep(key, answer);
+        last.current = answer;
+        set({ key, answer, error: null, loading: false });
+      },
+      (error) => {
+        if (error.name !== "AbortError") set({ key, answer: null, error, loading: false });
+      },
+    );
+    return () => stop.abort();
+  }, [key, turn]);
+  return { ...state, reload: () => setTurn((now) => now + 1) };
+}

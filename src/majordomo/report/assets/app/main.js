@@ -1,0 +1,65 @@
+// The frame around all pages: finds the page of the address, fetches its module, and renders it under the navigation.
+import { html, render, useEffect, useState } from "./ui.js";
+import { match, useAddress } from "./router.js";
+import { useSession } from "./session.js";
+import { Empty } from "./parts/empty.js";
+import { Navigation } from "./parts/navigation.js";
+import { Toasts } from "./parts/toast.js";
+
+const loaded = new Map();
+
+// A page's component, or null until its module is here. A module of a version that is gone reloads the document, once.
+function useModule(page) {
+  const [, again] = useState(0);
+  useEffect(() => {
+    if (!page || loaded.has(page.path)) return;
+    page.load().then(
+      (module) => {
+        loaded.set(page.path, module.default);
+        again((turn) => turn + 1);
+      },
+      () => reloadOnce(page.path),
+    );
+  }, [page]);
+  return page ? (loaded.get(page.path) ?? null) : null;
+}
+
+function reloadOnce(path) {
+  const mark = "majordomo-reloaded";
+  try {
+    if (sessionStorage.getItem(mark) === path) return;
+    sessionStorage.setItem(mark, path);
+  } catch {
+    return;
+  }
+  location.reload();
+}
+
+function Frame() {
+  const { path, query } = useAddress();
+  const found = match(path);
+  const page = found?.page ?? null;
+  const session = useSession(!page?.open);
+  const View = useModule(page);
+  const section = `/${path.split("/")[1]}`;
+  useEffect(() => {
+    document.title = page ? (page.path === "/" ? "Majordomo" : `${page.title} · Majordomo`) : "Majordomo";
+  }, [page]);
+  if (page?.open) return html`${View ? html`<${View} query=${query} params=${found.params} />` : null}<${Toasts} />`;
+  return html`
+    <a class="skip" href="#content" onClick=${skip}>Skip to the contents</a>
+    <${Navigation} current=${section} session=${session} />
+    <main id="content" tabindex="-1">
+      ${!page ? html`<${Empty} title="There is no such page"><p><a href="/">To the overview</a></p><//>` : null}
+      ${View && session ? html`<${View} key=${page.path} query=${query} params=${found.params} session=${session} />` : null}
+    </main>
+    <${Toasts} />
+  `;
+}
+
+function skip(event) {
+  event.preventDefault();
+  document.getElementById("content").focus();
+}
+
+render(html`<${Frame} />`, document.getElementById("app"));

@@ -1,0 +1,7 @@
+// Every page, once. `path` may end in a parameter: "/requests/:id" takes one part, "/runs/*" all that follows; both are
+// given to the page as `props.params`. `group`: where the navigation has it (look, manage, none). A module is fetched when
+// its page is first opened, and its default export is the page's component. README.md says how one is made.
+export const pages = [
+  { path: "/", title: "Overview", group: "look", load: () => import("./pages/overview.js") },
+  { path: "/sign-in", title: "Sign in", group: "none", open: true, load: () => import("./pages/sign_in.js") },
+];
