@@ -90,23 +90,42 @@ def test_a_tool_that_counts_in_another_way_is_told_in_one_line(
     assert f"Claude Code 2.1.197 counted $1.00, booked here $5.00 ({NEW_MODEL} $1.00 against $5.00)" in line
 
 
+def say(terminal: Terminal, prompt: str, answer: str) -> None:
+    """One turn, to its answer on the screen."""
+    terminal.enter(prompt)
+    terminal.expect(answer)
+
+
+def leave(terminal: Terminal) -> str:
+    """``/exit``; what stands on the screen afterwards."""
+    terminal.enter("/exit")
+    assert terminal.wait() == 0
+    return str(terminal.screen)
+
+
 def test_sessions_in_a_terminal_agree_through_clear_and_resume(
     claude_at: ClaudeAt, claude_provider: ScriptedProvider
 ) -> None:
     claude = behind_companion(claude_at, claude_provider)
-    claude_provider.play = lambda ask, kind: Script(text=f"Answer to {kind}.", usage=usage(1_000, 50, read=2_000))
+    answers = iter(["Alpha came.", "Beta came.", "Gamma came."])
+    claude_provider.play = lambda ask, kind: Script(
+        text=next(answers) if kind == "main" else "A title", usage=usage(1_000, 50, read=2_000)
+    )
     with Terminal(claude, "--model", "claude-sonnet-4-5") as first:
-        first.say("one", "Answer to main.")
-        first.clear()
-        first.say("two", "Answer to main.")
-        assert first.leave() == 0
+        say(first, "one", "Alpha came.")
+        first.enter("/clear")
+        first.watch(lambda: "Alpha came." not in str(first.screen), "the conversation is not cleared")
+        say(first, "two", "Beta came.")
+        said = leave(first)
     cost = last_cost(claude)
-    assert len({one.session for one in claude_provider.messages()}) == 2
-    assert f"/usage shows {money(cost)}" in first.text
-    session = claude_provider.messages()[-1].session
-    with Terminal(claude, "--model", "claude-sonnet-4-5", "--resume", session) as second:
-        second.say("three", "Answer to main.")
-        assert second.leave() == 0
-    assert last_cost(claude) > cost
-    assert "majordomo-companion: " in second.text
-    assert "counted" not in first.text + second.text
+    assert f"/usage shows {money(cost)}" in said
+    assert "counted" not in said
+    served = claude_provider.messages()
+    assert len({one.session for one in served}) == 2
+    with Terminal(claude, "--model", "claude-sonnet-4-5", "--resume", served[-1].session) as second:
+        second.expect("Beta came.")
+        say(second, "three", "Gamma came.")
+        said = leave(second)
+    assert last_cost(claude) > cost  # it went on from there
+    assert "majordomo-companion: " in said
+    assert "counted" not in said

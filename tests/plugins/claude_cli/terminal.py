@@ -12,7 +12,7 @@ import termios
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import psutil
 
@@ -133,12 +133,17 @@ class Terminal:
 
 
 def _settle_in(claude: ClaudeCode) -> None:
-    """What a user has answered who ran it before: the theme, the key, the trust in the directory."""
+    """What a user has answered who ran it before: the theme, the key, the trust in the directory.
+
+    What the tool itself noted there stays: the next session in the same home goes on from it.
+    """
     key = claude.environment["ANTHROPIC_API_KEY"]
-    known = {
-        "hasCompletedOnboarding": True,
-        "theme": "dark",
-        "customApiKeyResponses": {"approved": [key[-20:]], "rejected": []},
-        "projects": {str(claude.work): {"hasTrustDialogAccepted": True}},
-    }
-    (claude.home / ".claude.json").write_text(json.dumps(known))
+    state = claude.home / ".claude.json"
+    known: dict[str, Any] = json.loads(state.read_text()) if state.exists() else {}
+    known["hasCompletedOnboarding"] = True
+    known.setdefault("theme", "dark")
+    approved = known.setdefault("customApiKeyResponses", {"approved": [], "rejected": []})["approved"]
+    if key[-20:] not in approved:
+        approved.append(key[-20:])
+    known.setdefault("projects", {}).setdefault(str(claude.work), {})["hasTrustDialogAccepted"] = True
+    state.write_text(json.dumps(known))
