@@ -448,16 +448,16 @@ class Caller(asyncio.Protocol):
 
     def stop_when_idle(self) -> None:
         """The gateway is stopping: go now if nothing is under way, else after it."""
-        if self._exchange is None and not self._waiting and self._head_since is None and not self._closing:
+        if self._exchange is not None:
+            self._exchange.stop_endless()
+        elif not self._waiting and self._head_since is None and not self._closing:
             self._closing = True
             self._transport.close()
 
     @property
     def busy(self) -> bool:
         """True while an exchange is under way or waits, or the end of a reply has not gone out yet."""
-        if self._exchange is not None or self._waiting:
-            return True
-        return bool(self._transport.get_write_buffer_size())
+        return bool(self._exchange is not None or self._waiting or self._transport.get_write_buffer_size())
 
     def stop(self) -> None:
         """The time to finish is over."""

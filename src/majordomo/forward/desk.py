@@ -162,10 +162,12 @@ class Desk:
     async def drain(self, grace: float) -> None:
         """Take no new requests, let running ones finish for ``grace`` seconds, then cut what is left."""
         self.stopping = True
-        for caller in list(self.callers):
-            caller.stop_when_idle()
         deadline = steady() + grace
-        while steady() < deadline and (self.detached or any(caller.busy for caller in self.callers)):
+        while True:
+            for caller in list(self.callers):
+                caller.stop_when_idle()
+            if steady() >= deadline or not (self.detached or any(caller.busy for caller in self.callers)):
+                break
             await asyncio.sleep(0.05)
         self.stopped = True
         for caller in list(self.callers):

@@ -16,6 +16,7 @@ from majordomo.forward.account import Account
 from majordomo.forward.error_shapes import error_body, own_error_body
 from majordomo.forward.include_usage import UsageWithheld
 from majordomo.forward.plan import joined
+from majordomo.forward.reply_head import read_reply_head
 from majordomo.forward.request import Request
 from majordomo.forward.upstream import Upstream
 from majordomo.record.frames import Outcome
@@ -152,6 +153,21 @@ class Ending:
         self._desk.detached.discard(self)
         if caller is not None:
             caller.cut(reset=not self._plan.head.http_11)
+
+    def stop_endless(self) -> None:
+        """The gateway is stopping: events of its own, which only the other side would end, end here and in order."""
+        upstream, caller = self._upstream, self.caller
+        if not self._plan.own_page or not self._replying or self.done or upstream is None or caller is None:
+            return
+        if not read_reply_head(upstream.raw_head).is_plain_event_stream:
+            return
+        self.request.keep_alive = False
+        self._end(Outcome.GATEWAY_STOPPED)
+        if self._stalled_at is not None:
+            caller.abort()
+        elif self._chunked_reply:
+            caller.write(b"0\r\n\r\n")
+        caller.exchange_done(self.request)
 
     # -- the caller has gone ------------------------------------------------------------------------------------------
 

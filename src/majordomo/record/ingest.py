@@ -194,6 +194,7 @@ async def _take(
             await store.put(connection, fresh, stored)
             if refusals.reasons:
                 raise UnfitRequestsError(refusals.by_place(rows))
+    await stored.news.tell(connection)
     left_out = len(delivery.requests) - len(rows)
     return Taken(after, len(fresh), len(rows) - len(fresh), left_out, stored)
 

@@ -14,6 +14,7 @@ from majordomo.record.billed_once import bill_once
 from majordomo.record.claude_rows import DETAIL_COLUMNS, detail_line
 from majordomo.record.claude_sessions import admit_sessions
 from majordomo.record.database import Connection
+from majordomo.record.news import News
 from majordomo.record.registry import MetadataKey, Observed, Registry
 from majordomo.record.rollup import ModelCell, Rollup, amounts
 from majordomo.record.rows import COLUMNS, Finished, line
@@ -45,6 +46,7 @@ class Stored:
         self.by_model: list[dict[ModelCell, tuple[int, ...]]] = []
         self.endings: Counter[tuple[str, str, int | None]] = Counter()  # provider, outcome, status
         self.ignored_sessions: Counter[str] = Counter()  # problem code
+        self.news = News()
 
 
 class Refusals(Protocol):
@@ -98,6 +100,7 @@ class Store:
         stored.by_model.append(written.rollup.by_model)
         stored.endings.update(written.endings)
         stored.ignored_sessions.update(written.ignored_sessions)
+        stored.news.add(rows)
 
     def _refuse(self, row: Finished, wrong: BaseException) -> None:
         reason = f"{type(wrong).__name__}: {wrong}"

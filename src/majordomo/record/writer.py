@@ -149,11 +149,12 @@ class Writer:
             if len(batch.rows) >= BATCH_ROWS:  # there is more: read it while the server works
                 self._prepared = await self._gather()
         finally:
-            await storing
+            stored = await storing
         for drain, mark in batch.marks.items():
             drain.committed(mark)
             if drain.finished:
                 self._remove(drain)
+        await stored.news.tell(connection)
         return True
 
     async def _gather(self) -> Batch:
@@ -176,7 +177,7 @@ class Writer:
         batch.marks = {drain: drain.mark() for drain in sorted(touched, key=lambda drain: drain.journal_id)}
         return batch
 
-    async def _store_batch(self, connection: Connection, batch: Batch) -> None:
+    async def _store_batch(self, connection: Connection, batch: Batch) -> Stored:
         stored = Stored()
         async with connection.transaction():
             for drain, mark in batch.marks.items():
@@ -191,6 +192,7 @@ class Writer:
                         await self._tally.ended(connection, drain.journal_id)
         stored.refused += len(batch.unreadable)
         self.stats.add(stored)
+        return stored
 
     async def _discover(self, connection: Connection) -> None:
         """Begin with journals that are new, and let those go whose folders are."""

@@ -25,6 +25,8 @@ from majordomo.report.connections import Connections
 from majordomo.report.envelope import Envelope
 from majordomo.report.errors import JSON
 from majordomo.report.intake import Intake
+from majordomo.report.live import Live
+from majordomo.report.usage.live import event_text
 from majordomo.report.vitals import Sources, take
 
 OPENAPI_PATH = "/api/v1/openapi.json"
@@ -59,8 +61,13 @@ class Readiness(BaseModel):
     parts: dict[str, PartState]
 
 
-def make_app(sources: Sources, connections: Connections, pricer: Pricer, intake: Intake) -> ASGIApp:
-    """The application over what ``sources`` tell, what the database holds, and the prices of now."""
+def make_app(
+    sources: Sources, connections: Connections, pricer: Pricer, intake: Intake, live: Live | None = None
+) -> ASGIApp:
+    """The application over what ``sources`` tell, what the database holds, and the prices of now.
+
+    ``live``: who looks on; whoever stops the application closes it first.
+    """
     app = FastAPI(
         title="Majordomo",
         version=__version__,
@@ -75,6 +82,7 @@ def make_app(sources: Sources, connections: Connections, pricer: Pricer, intake:
     app.state.connections = connections
     app.state.pricer = pricer
     app.state.intake = intake
+    app.state.live = live or Live(connections, event_text)
     app.state.door = people.Door()
     errors.install(app)
     app.include_router(_health)

@@ -1,13 +1,13 @@
 """Connections to PostgreSQL for whoever asks over HTTP: a small pool, and a plain 503 while the database is away."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 
 import asyncpg
 
-from majordomo.record.database import UNREACHABLE, Connection, DatabaseError, Pool, open_pool
+from majordomo.record.database import UNREACHABLE, Connection, DatabaseError, Pool, connect, open_pool
 from majordomo.report.errors import ApiError
 
 #: Questions asked at one time; further ones wait. The writer and the front desks have connections of their own.
@@ -44,14 +44,24 @@ class Connections:
         Raises:
             ApiError: 503, the database is away, or takes too long.
         """
-        try:
+        with _plain_words():
             pool = await self._opened()
             async with pool.acquire(timeout=WAIT_SECONDS) as connection:
                 yield connection  # type: ignore[misc]  # the pool's proxy has every method of a connection
-        except asyncpg.QueryCanceledError:
-            raise QUESTION_TOO_LONG from None
-        except (DatabaseError, *UNREACHABLE):
-            raise DATABASE_AWAY from None
+
+    @asynccontextmanager
+    async def own(self, purpose: str) -> AsyncIterator[Connection]:
+        """A connection for as long as it is wanted, none of the pool's.
+
+        Raises:
+            ApiError: as ``acquire``.
+        """
+        with _plain_words():
+            connection = await connect(self._dsn, purpose=purpose, statement_timeout_ms=QUESTION_TIMEOUT_MS)
+            try:
+                yield connection
+            finally:
+                connection.terminate()
 
     async def _opened(self) -> Pool:
         async with self._opening:
@@ -66,3 +76,14 @@ class Connections:
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.terminate()
+
+
+@contextmanager
+def _plain_words() -> Iterator[None]:
+    """What a lost or slow database raises becomes what is answered."""
+    try:
+        yield
+    except asyncpg.QueryCanceledError:
+        raise QUESTION_TOO_LONG from None
+    except (DatabaseError, *UNREACHABLE):
+        raise DATABASE_AWAY from None

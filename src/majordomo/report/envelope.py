@@ -21,6 +21,14 @@ _HEADERS = (
 )
 
 
+_HEAD = "majordomo.head"
+
+
+def is_head(scope: Scope) -> bool:
+    """Whether only the head of an answer is wanted: one that never ends must not begin."""
+    return bool(scope.get(_HEAD))
+
+
 class Envelope:
     """The outermost layer around the application."""
 
@@ -44,7 +52,7 @@ class Envelope:
             await send(message)
 
         try:
-            await self._app({**scope, "method": "GET"} if head else scope, receive, with_headers)
+            await self._app({**scope, "method": "GET", _HEAD: True} if head else scope, receive, with_headers)
         except Exception as fault:
             # Frames and type only: an exception's text may hold what the caller sent.
             frames = "".join(traceback.format_tb(fault.__traceback__)[-5:])

@@ -16,6 +16,8 @@ from majordomo.report.vitals import Sources
 if TYPE_CHECKING:
     import uvicorn
 
+    from majordomo.report.live import Live
+
 _BACKLOG = 256
 _GRACE_SECONDS = 2  # for answers under way when it stops
 
@@ -30,6 +32,7 @@ class Server:
         self._intake = intake
         self._path = path
         self._running: uvicorn.Server | None = None
+        self._live: Live | None = None
         self._stopping = False
         self.serving = asyncio.Event()
 
@@ -40,7 +43,8 @@ class Server:
             OSError: the socket cannot be made.
         """
         # Imported here: the writer begins its work before half a second of imports.
-        server = await asyncio.to_thread(_make, self._sources, self._connections, self._pricer, self._intake)
+        made = await asyncio.to_thread(_make, self._sources, self._connections, self._pricer, self._intake)
+        server, self._live = made
         if self._stopping:
             return
         self._running = server
@@ -56,6 +60,8 @@ class Server:
     def stop(self) -> None:
         """Finish the answers under way and return from ``run``."""
         self._stopping = True
+        if self._live is not None:
+            self._live.close()
         if self._running is not None:
             self._running.should_exit = True
 
@@ -82,10 +88,14 @@ def listen(path: Path) -> socket.socket:
     return listening
 
 
-def _make(sources: Sources, connections: Connections, pricer: Pricer, intake: Intake) -> "uvicorn.Server":
+def _make(sources: Sources, connections: Connections, pricer: Pricer, intake: Intake) -> "tuple[uvicorn.Server, Live]":
     import uvicorn
 
     from majordomo.report.app import make_app
+    from majordomo.report.live import Live
+    from majordomo.report.usage.live import event_text
+
+    live = Live(connections, event_text)
 
     class Quiet(uvicorn.Server):
         @contextlib.contextmanager
@@ -106,9 +116,9 @@ def _make(sources: Sources, connections: Connections, pricer: Pricer, intake: In
             self.servers = [await loop.create_unix_server(protocol, sock=sockets[0])]
             self.started = True
 
-    return Quiet(
+    server = Quiet(
         uvicorn.Config(
-            make_app(sources, connections, pricer, intake),
+            make_app(sources, connections, pricer, intake, live),
             loop="none",
             http="httptools",
             ws="none",
@@ -121,3 +131,4 @@ def _make(sources: Sources, connections: Connections, pricer: Pricer, intake: In
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
     )
+    return server, live

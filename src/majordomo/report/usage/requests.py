@@ -98,7 +98,7 @@ async def list_requests(
             page = await explorer.explore(connection, asked.scope, limit, cursor, errors=errors, unpriced=unpriced)
         except CursorError as wrong:
             raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", str(wrong)) from None
-    lines = [_line(line, asked.known.label("key", str(line.majordomo_api_key_id))) for line in page.requests]
+    lines = [line_out(line, asked.known.label("key", str(line.majordomo_api_key_id))) for line in page.requests]
     return RequestsAnswer(period=PeriodOut.of(asked.period), requests=lines, next_cursor=page.next_cursor)
 
 
@@ -126,7 +126,8 @@ async def show_request(request: Request, asking: Asking, request_id: str) -> Req
     )
 
 
-def _line(line: explorer.RequestLine, key_name: str | None) -> RequestOut:
+def line_out(line: explorer.RequestLine, key_name: str | None) -> RequestOut:
+    """One request as it is told."""
     told = msgspec.structs.asdict(line)
     return RequestOut(
         **{name: told[name] for name in RequestOut.model_fields.keys() & told.keys() - {"id"}},
