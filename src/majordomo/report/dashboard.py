@@ -39,7 +39,7 @@ def document() -> tuple[bytes, bytes, str]:
         base=base,
         version=escape(__version__),
         styles="\n".join(
-            f'<link rel="stylesheet" href="{base}/{path}">' for path in sorted(files()) if path.startswith("style/")
+            f'<link rel="stylesheet" href="{base}/{path}">' for path in sorted(files()) if path.endswith(".css") and path != "page.css"
         ),
         modules="\n".join(
             f'<link rel="modulepreload" href="{base}/{path}">' for path in modules if path != "app/theme.js"

@@ -42,7 +42,7 @@ export function money(decimal) {
   const places = size >= 1 ? 2 : size >= 0.01 ? 4 : Math.min(15, 2 - Math.floor(Math.log10(size)));
   const [front, back] = rounded(text, places).replace("-", "").split(".");
   const grouped = front.replace(/\B(?=(\d{3})+$)/g, ",");
-  const tail = size >= 1 ? back : back.replace(/0+$/, "").padEnd(2, "0");
+  const tail = size >= 0.01 ? back : back.replace(/0+$/, "").padEnd(2, "0");
   return `${text.startsWith("-") ? "−" : ""}$${grouped}.${tail}`;
 }
 

@@ -1,29 +1,56 @@
-// The foremost figures, each against the time before.
+// The foremost figures, each against the time before, and each a link that turns the page to it.
 import { html } from "../ui.js";
-import { useAnswer } from "../api.js";
-import { count, exactMoney, money, percent, short } from "../format.js";
-import { asking } from "../state.js";
+import { count, duration, exactMoney, money, percent, short } from "../format.js";
+import { hrefWith } from "../state.js";
 import { Change } from "../parts/change.js";
 import { Panel } from "../parts/panel.js";
+import { METRICS, chosenMetric, valueOf } from "./metrics.js";
 
-export function Figures({ query }) {
-  const asked = useAnswer("/usage/summary", asking(query, { compare: "previous" }));
-  return html`<${Panel} asked=${asked} className="whole" label="Figures">
-    ${(answer) => {
-      const [now, before] = [answer.usage, answer.previous.usage];
-      const figure = (label, shown, title, key, goodWhen) => html`<li class="figure">
-        <span class="figure-label">${label}</span>
-        <span class="figure-value" title=${title}>${shown}</span>
-        <${Change} now=${now[key]} before=${before[key]} goodWhen=${goodWhen} hint="against the time before" />
-      </li>`;
-      return html`<ul class="figures">
-        ${figure("Spend", money(now.total_cost), exactMoney(now.total_cost), "total_cost")}
-        ${figure("Requests", short(now.requests), count(now.requests), "requests")}
-        ${figure("Prompt tokens", short(now.prompt_tokens), count(now.prompt_tokens), "prompt_tokens")}
-        ${figure("Output tokens", short(now.output_tokens), count(now.output_tokens), "output_tokens")}
-        ${figure("Cache hit rate", percent(now.cache_hit_rate), "", "cache_hit_rate", "up")}
-        ${figure("Errors", percent(now.error_rate), `${count(now.errors)} requests`, "error_rate", "down")}
-      </ul>`;
-    }}
+// `summary`, `latency`, `earlier`: what useAnswer gave for the usage and latency of now, and the latency of before.
+export function Figures({ query, summary, latency, earlier, children }) {
+  return html`<${Panel} asked=${summary} className="whole" label="Figures and trend">
+    ${(answer) => html`
+      <ul class="figures">
+        ${figures(answer, latency.answer?.total, earlier.answer?.total).map(
+          (one) => html`<li key=${one.name}>${figure(one, one.name === chosenMetric(query))}</li>`,
+        )}
+      </ul>
+      ${children}
+    `}
   <//>`;
+}
+
+function figure({ name, label, shown, title, note, now, before }, on) {
+  return html`<a class="figure" href=${hrefWith({ metric: name === "total_cost" ? null : name })} aria-current=${on ? "true" : undefined}>
+    <span class="figure-label">${label}</span>
+    <span class="figure-value" title=${title}>${shown}</span>
+    <span class="figure-foot"><${Change} now=${now} before=${before} goodWhen=${METRICS[name].good} hint="against the time of the same length before" /><span class="quiet">${note}</span></span>
+  </a>`;
+}
+
+function figures({ usage, previous }, times, timesBefore) {
+  const before = previous.usage;
+  const pair = (name) => ({ name, label: METRICS[name].label, now: valueOf(name, usage), before: valueOf(name, before) });
+  const cost = usage.cost_unknown ? "unknown" : money(usage.total_cost);
+  return [
+    { ...pair("total_cost"), shown: cost, title: exactMoney(usage.total_cost), note: before.requests ? `from ${money(before.total_cost)}` : "" },
+    { ...pair("requests"), shown: short(usage.requests), title: count(usage.requests), note: before.requests ? `from ${short(before.requests)}` : "" },
+    {
+      ...pair("tokens"),
+      shown: short(usage.prompt_tokens + usage.output_tokens),
+      title: `${count(usage.prompt_tokens)} of prompts, ${count(usage.output_tokens)} of output`,
+      note: `${short(usage.output_tokens)} output`,
+    },
+    { ...pair("cache"), shown: percent(usage.cache_hit_rate), title: `${count(usage.cached_tokens)} of ${count(usage.prompt_tokens)} prompt tokens`, note: `${short(usage.cached_tokens)} tokens` },
+    { ...pair("errors"), now: usage.error_rate, before: before.error_rate, shown: percent(usage.error_rate), title: `${count(usage.errors)} of ${count(usage.requests)} requests`, note: `${count(usage.errors)} failed` },
+    {
+      name: "latency",
+      label: METRICS.latency.label,
+      now: times?.response.p95,
+      before: timesBefore?.response.p95,
+      shown: duration(times?.response.p95),
+      title: times ? `median ${duration(times.response.p50)}, p99 ${duration(times.response.p99)}` : "",
+      note: times ? `first byte ${duration(times.first_byte.p95)}` : "",
+    },
+  ];
 }

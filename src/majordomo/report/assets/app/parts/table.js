@@ -1,7 +1,7 @@
 // A table that scrolls sideways rather than break the page.
 import { html } from "../ui.js";
 
-// `columns`: [{ key, label, number?, wide?, sort?, render(row) }]; a column with `sort` (an address) is headed by a link,
+// `columns`: [{ key, label, number?, wide?, minor?, sort?, render(row) }]; a minor one is left out on a phone; a column with `sort` (an address) is headed by a link,
 // and `sorted` marks the one in force. `rows`: any; `keyOf(row)`; `href(row)`: where its first cell leads.
 export function Table({ columns, rows, keyOf, href, caption, empty, rowClass }) {
   if (!rows.length && empty) return empty;
