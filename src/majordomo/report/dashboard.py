@@ -38,15 +38,19 @@ def document() -> tuple[bytes, bytes, str]:
     text = Template(template).substitute(
         base=base,
         version=escape(__version__),
-        styles="\n".join(
-            f'<link rel="stylesheet" href="{base}/{path}">' for path in sorted(files()) if path.endswith(".css") and path != "page.css"
-        ),
+        styles="\n".join(f'<link rel="stylesheet" href="{base}/{path}">' for path in _styles()),
         modules="\n".join(
             f'<link rel="modulepreload" href="{base}/{path}">' for path in modules if path != "app/theme.js"
         ),
     )
     body = text.encode()
     return body, gzip.compress(body, 9, mtime=0), f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def _styles() -> list[str]:
+    """Vendored ones first, so that ours have the last word."""
+    found = [path for path in files() if path.endswith(".css") and path != "page.css"]
+    return sorted(found, key=lambda path: (path.startswith("style/"), path))
 
 
 async def show(request: Request) -> Response:

@@ -1,8 +1,9 @@
 // A table that scrolls sideways rather than break the page.
 import { html } from "../ui.js";
 
-// `columns`: [{ key, label, number?, wide?, minor?, sort?, render(row) }]; a minor one is left out on a phone; a column with `sort` (an address) is headed by a link,
-// and `sorted` marks the one in force. `rows`: any; `keyOf(row)`; `href(row)`: where its first cell leads.
+// `columns`: [{ key, label, number?, wide?, minor?, sort?, sorted?, render(row) }]. A minor one is left out on a phone; one
+// with `sort` (an address) is headed by a link, and `sorted` marks the one in force. `rows`: any; `keyOf(row)`;
+// `href(row)`: where the row leads; `empty`: shown instead of no rows.
 export function Table({ columns, rows, keyOf, href, caption, empty, rowClass }) {
   if (!rows.length && empty) return empty;
   return html`<div class="scrolls" tabindex="0" role="region" aria-label=${caption}>
