@@ -24,7 +24,10 @@ def ask(size: int = 4000, model: str = "claude-opus-4-8", **also: Any) -> Ask:
     return Ask(Opening(**(head | also)), facts, AT)
 
 
-def ended(prompt: int, output: int, state: UsageState = UsageState.FINAL, read: int = 0, write: int = 0) -> Close:
+def ended(
+    prompt: int | None, output: int | None, state: UsageState = UsageState.FINAL, read: int = 0, write: int = 0,
+    bill: Bill | None = None,
+) -> Close:  # fmt: skip
     told = {
         "outcome": Outcome.COMPLETED,
         "usage_state": state,
@@ -32,7 +35,7 @@ def ended(prompt: int, output: int, state: UsageState = UsageState.FINAL, read: 
         "output_tokens": output,
         "cached_tokens": read,
         "cache_creation_tokens": write,
-        "bill": Bill(),
+        "bill": bill or Bill(),
     }
     return Close(**(NOTHING | told))
 
@@ -118,6 +121,30 @@ def test_a_model_without_a_price_is_expected_in_tokens_alone() -> None:
     found = likely(Estimator(PRICER), ask(1000, model="nobody-knows"))
     assert (found.likely.usd, found.ceiling.usd) == (None, None)
     assert found.likely.input_tokens == 300
+
+
+def test_what_requests_cost_besides_their_tokens_is_expected_of_the_next() -> None:
+    estimator = Estimator(PRICER)
+    plain = likely(estimator, ask()).likely.usd or 0
+    estimator.learn(ask(), ended(1200, 1, bill=Bill(total_cost=10**15, tool_cost=10**13)))
+    after = likely(estimator, ask(most=0)).likely.usd or 0
+    estimator.learn(ask(), ended(1200, 1, bill=Bill(total_cost=10**15, tool_cost=0)))
+    assert plain < FEMTO_PER_USD // 10
+    assert 10**13 < after < 2 * 10**13
+    assert (likely(estimator, ask(most=0)).likely.usd or 0) < after
+
+
+def test_what_is_billed_by_time_is_never_expected_to_be_free_and_its_price_is_learned() -> None:
+    estimator = Estimator(PRICER)
+    speech = ask(model="whisper-1", provider="openai", api="openai.transcription")
+    assert likely(estimator, speech).likely.usd == 1
+    estimator.learn(speech, ended(None, None, bill=Bill(total_cost=6 * 10**12)))
+    assert likely(estimator, speech).likely.usd == 6 * 10**12
+
+
+def test_a_free_model_is_expected_to_cost_nothing() -> None:
+    free = ask(model="gemma-3", provider="gemini", api="gemini.generate")
+    assert likely(Estimator(PRICER), free).likely.usd == 0
 
 
 def test_memory_is_bounded(monkeypatch: Any) -> None:

@@ -1,8 +1,10 @@
 """The gate on real sockets: what a budget governs leaves only when there is room, and every end settles."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from budget_terms import budget, dollars, limit, requests
 from running_desk import RunningDesk, ask, ok
@@ -10,7 +12,7 @@ from wire import Message, Peer, Providers, eventually
 
 from majordomo.budget.model import Unit
 from majordomo.budget.purse import Purse
-from majordomo.budget.windows import Kind
+from majordomo.budget.windows import Kind, Window
 from majordomo.price.bill import FEMTO_PER_USD
 from majordomo.record.frames import Outcome
 
@@ -188,7 +190,7 @@ def test_the_tightest_of_several_budgets_is_named_and_all_must_have_room(
     refused = caller.reply()
     assert refused.status == 402
     assert told(refused, "Name") == "calls"
-    assert "1 requests of 1 requests spent" in json.loads(refused.body)["error"]["message"]
+    assert "1 of 1 requests spent" in json.loads(refused.body)["error"]["message"]
     assert sum(found.reserved for found in desk.call(desk.gate.purses)) == 0
 
 
@@ -232,16 +234,21 @@ def test_a_raised_budget_lets_the_next_request_through(desk: RunningDesk, caller
 def test_requests_that_come_too_fast_are_told_when_to_try_again(
     desk: RunningDesk, caller: Peer, providers: Providers, path: str
 ) -> None:
-    limit(desk, budget(Unit.REQUESTS, 0, Kind.MINUTE, name="pace"))
+    pace = budget(Unit.REQUESTS, 1, Kind.MINUTE, name="pace")
+    limit(desk, pace)
+    first = desk.dial()
+    first.send(ask(path, body=BODIES[path]))
+    providers.serve(REPLY)
+    assert first.reply().status == 200
     caller.send(ask(path, body=BODIES[path]))
     reply = caller.reply()
     assert reply.status == 429
     assert 1 <= int(reply.value("Retry-After") or 0) <= 60
     assert reply.value("X-Should-Retry") is None
     error = json.loads(reply.body)["error"]
-    assert "'pace' lets 0 requests through a minute" in error["message"]
+    assert "'pace' lets 1 requests through a minute" in error["message"]
     assert error.get("type", error.get("status")) in ("rate_limit_error", "RESOURCE_EXHAUSTED")
-    assert desk.closed_row().error_type == "rate_limited"
+    assert desk.rows(closed=2)[1][1].error_type == "rate_limited"
 
 
 def test_only_so_many_run_at_one_time(desk: RunningDesk, caller: Peer, providers: Providers) -> None:
@@ -259,3 +266,100 @@ def test_only_so_many_run_at_one_time(desk: RunningDesk, caller: Peer, providers
     upstream.request()
     upstream.send(REPLY)
     assert second.reply().status == 200
+
+
+def test_what_can_never_fit_a_rate_limit_is_not_told_to_try_again(
+    desk: RunningDesk, caller: Peer, providers: Providers
+) -> None:
+    limit(desk, budget(Unit.TOKENS, 10, Kind.MINUTE, name="pace"))
+    caller.send(ask(MESSAGES, body=BODY))
+    reply = caller.reply()
+    assert (reply.status, reply.value("Retry-After"), reply.value("X-Should-Retry")) == (402, None, "false")
+    assert "may need" in json.loads(reply.body)["error"]["message"]
+
+
+def test_a_window_that_rolls_tells_when_all_of_it_is_back(desk: RunningDesk, caller: Peer) -> None:
+    one = requests(0)
+    limit(desk, msgspec.structs.replace(one, window=Window(kind=Kind.ROLLING, length=86_400)))
+    caller.send(ask(MESSAGES, body=BODY))
+    reply = caller.reply()
+    assert (
+        "counts the last 24h: room comes back as they pass, all of it by 20"
+        in json.loads(reply.body)["error"]["message"]
+    )
+    again = datetime.fromisoformat(told(reply, "Resets-At") or "")
+    assert timedelta(hours=24) < again - datetime.now(UTC) < timedelta(hours=24, minutes=25)
+
+
+DEAR = REPLY.replace(b'"output_tokens":10', b'"output_tokens":99')  # as long, and dearer than a budget of $0.001
+
+
+def test_a_free_model_is_not_stopped_with_the_dear_ones(desk: RunningDesk, caller: Peer, providers: Providers) -> None:
+    limit(desk, dollars(0.001))
+    caller.send(ask(MESSAGES, body=BODY.replace(b"100", b"1")))
+    upstream = providers.accept()
+    upstream.request()
+    upstream.send(DEAR)
+    assert caller.reply().status == 200
+    desk.rows(closed=1)
+    assert purse(desk).room < 0
+    caller.send(ask(GENERATE.replace("gemini-2.5-flash", "gemma-3"), body=BODIES[GENERATE]))
+    upstream.request()
+    upstream.send(REPLY)
+    assert caller.reply().status == 200
+    caller.send(ask(MESSAGES, body=BODY))
+    assert caller.reply().status == 402
+
+
+SPEECH = b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n--b--\r\n'
+
+
+def test_what_is_not_billed_by_tokens_does_not_pass_a_spent_budget_as_if_it_were_free(
+    desk: RunningDesk, caller: Peer, providers: Providers
+) -> None:
+    limit(desk, dollars(0))
+    caller.send(ask("/v1/audio/transcriptions", "Content-Type: multipart/form-data; boundary=b", body=SPEECH))
+    assert caller.reply().status == 429
+    providers.assert_nobody_called()
+    assert desk.closed_row().error_type == "budget_exceeded"
+
+
+CLAUDE = ("X-Majordomo-Client: claude-code", "X-Claude-Code-Session-Id: 11111111-2222-4333-8444-555555555555")
+TURN = (
+    b'{"model":"claude-sonnet-4-5","messages":[{"role":"user","content":"Hello"}],"tools":[{"name":"Bash"}],'
+    b'"max_tokens":9}'
+)
+TITLE = (
+    b'{"model":"claude-haiku-4-5","messages":[{"role":"user","content":"Hello"}],"system":[{"type":"text",'
+    b'"text":"Generate a concise, sentence-case title"}],"max_tokens":9}'
+)
+
+
+@pytest.mark.parametrize("mode", ["balanced", "strict"])
+def test_what_claude_code_asks_on_the_side_takes_no_turn_from_the_main_loop(
+    desk: RunningDesk, providers: Providers, mode: str
+) -> None:
+    limit(desk, budget(Unit.TURNS, 1, mode=mode))
+    running = []
+    for body, *more in ((TITLE,), (TURN,), (TITLE,), (TURN, "X-Claude-Code-Agent-Id: a0123456789abcdef")):
+        caller = desk.dial()
+        caller.send(ask(MESSAGES, *CLAUDE, *more, body=body))
+        running.append((caller, providers.accept()))
+    refused = desk.dial()
+    refused.send(ask(MESSAGES, *CLAUDE, body=TURN))
+    assert refused.reply().status == 402
+    for caller, upstream in running:
+        upstream.request()
+        upstream.send(REPLY)
+        assert caller.reply().status == 200
+    desk.rows(closed=5)
+    assert (purse(desk).used, purse(desk).reserved) == (1, 0)
+
+
+def test_a_strict_budget_in_requests_asks_for_no_highest_cost(
+    desk: RunningDesk, caller: Peer, providers: Providers
+) -> None:
+    limit(desk, requests(1, mode="strict"))
+    caller.send(ask(MESSAGES, body=BODY.replace(b'"max_tokens":100,', b"")))
+    providers.serve(REPLY)
+    assert caller.reply().status == 200

@@ -45,7 +45,7 @@ def asked_once(desk: RunningDesk, said: str) -> None:
     """One request came, was refused, and its caller was told why."""
     close = desk.closed_row()
     assert (close.outcome, close.error_type) == (Outcome.REFUSED, "budget_exceeded")
-    for part in ("'team'", "0 requests of 0 requests spent", "ask ann@example.com"):
+    for part in ("'team'", "0 of 0 requests spent", "ask ann@example.com"):
         assert part in said
 
 

@@ -2,11 +2,12 @@
 
 from majordomo.budget.matching import is_gated
 from majordomo.budget.model import Budget, Unit
+from majordomo.meter.claude_class import MAIN
 from majordomo.meter.reading import UsageState
 from majordomo.record.frames import Close, Opening, Outcome
 
 #: How Claude Code's main loop is named among the kinds of its requests (``claude_request_details.query_class``).
-MAIN_LOOP = "main"
+MAIN_LOOP = MAIN
 
 
 def amount(budget: Budget, opening: Opening, close: Close) -> int:

@@ -3,7 +3,8 @@
 Input: the provider's own count of the same conversation's last request, carried on by what the body has grown; else the
 body's size times the model's learned ratio of tokens to bytes. Output: a high quantile of what the model has answered
 so far, at most what the request allows. Cost: at the rates of the tier, context bracket and cache classes that are
-likely. Bounded memory, no waiting; learning is one step per finished request.
+likely, and what the model's requests have cost besides tokens: searches, seconds, pictures. Bounded memory, no waiting;
+learning is one step per finished request.
 """
 
 from collections import OrderedDict
@@ -54,6 +55,7 @@ class Ask(NamedTuple):
     opening: Opening  # what its row will say of its head
     facts: RequestFacts
     at_us: int
+    turn: bool = True  # of the main loop, as far as the client tells
 
 
 class Estimate(NamedTuple):
@@ -68,14 +70,14 @@ class Estimate(NamedTuple):
 
     def bound(self) -> Expected | str:
         """The worst case. See ``bounds``."""
-        opening, facts, at_us = self.ask
+        opening, facts, at_us, _ = self.ask
         return bound(self.prices, opening.provider, Api(opening.api), facts.model or "", self.body, at_us)
 
 
 class _Habits:
     """What requests for one model have used so far."""
 
-    __slots__ = ("outputs", "ratio", "read", "replies", "write")
+    __slots__ = ("besides", "outputs", "priced", "ratio", "read", "replies", "write")
 
     def __init__(self) -> None:
         self.ratio = FIRST_RATIO
@@ -83,6 +85,8 @@ class _Habits:
         self.write = 0.0
         self.outputs = [0] * _POWERS  # replies by the bit length of their output tokens
         self.replies = 0
+        self.besides = 0  # femto-dollars: what a request costs that its tokens do not tell
+        self.priced = 0
 
     def output(self) -> int:
         """Tokens that the wanted share of replies stays under."""
@@ -108,6 +112,11 @@ class _Habits:
             self.outputs = [replies // 2 for replies in self.outputs]
             self.replies = sum(self.outputs)
 
+    def learn_besides(self, usd: int) -> None:
+        """What one request cost besides its tokens, in femto-dollars."""
+        self.priced += 1
+        self.besides += round((usd - self.besides) * max(_WEIGHT, 1 / self.priced))
+
 
 class _Last(NamedTuple):
     """A conversation's last request."""
@@ -129,7 +138,7 @@ class Estimator:
 
     def estimate(self, ask: Ask, body: bytes | bytearray) -> Estimate:
         """What this request is likely to use."""
-        opening, facts, _ = ask
+        opening, facts = ask.opening, ask.facts
         model = facts.model or ""
         size = facts.input_bytes
         habits = self._habits.get((ask.opening.provider, model)) or _UNKNOWN
@@ -142,7 +151,7 @@ class Estimator:
         most = facts.max_output_tokens
         if most is not None and most < output:
             output = most
-        turns = turns_of(ask)
+        turns = 1 if ask.turn else 0
         usd = self._likely_cost(ask, habits, prompt, output)
         return Estimate(
             Expected(usd, prompt, output, turns),
@@ -154,18 +163,16 @@ class Estimator:
 
     def learn(self, ask: Ask, close: Close) -> None:
         """A request has ended: what it used counts for the next ones."""
-        if close.usage_state not in (UsageState.FINAL, UsageState.DRAINED) or close.prompt_tokens is None:
+        if close.usage_state not in (UsageState.FINAL, UsageState.DRAINED):
             return
         opening = ask.opening
         model = ask.facts.model or ""
-        key = (ask.opening.provider, model)
-        habits = self._habits.get(key)
-        if habits is None:
-            habits = self._habits[key] = _Habits()
-            if len(self._habits) > MAX_MODELS:
-                self._habits.popitem(last=False)
-        else:
-            self._habits.move_to_end(key)
+        habits = self._habits_of((opening.provider, model))
+        if close.bill.total_cost is not None:
+            told = close.prompt_tokens or close.output_tokens
+            habits.learn_besides((close.bill.tool_cost or 0) if told else close.bill.total_cost)
+        if close.prompt_tokens is None:
+            return
         prompt, output = close.prompt_tokens, close.output_tokens or 0
         size = ask.facts.input_bytes
         habits.learn(size, prompt, close.cached_tokens or 0, close.cache_creation_tokens or 0, output)
@@ -175,6 +182,17 @@ class Estimator:
             self._conversations.move_to_end(conversation)
             if len(self._conversations) > MAX_CONVERSATIONS:
                 self._conversations.popitem(last=False)
+
+    def _habits_of(self, key: tuple[str, str]) -> _Habits:
+        """Those of a model, and it is the one that was used last."""
+        habits = self._habits.get(key)
+        if habits is None:
+            habits = self._habits[key] = _Habits()
+            if len(self._habits) > MAX_MODELS:
+                self._habits.popitem(last=False)
+        else:
+            self._habits.move_to_end(key)
+        return habits
 
     def _likely_cost(self, ask: Ask, habits: _Habits, prompt: int, output: int) -> int | None:
         facts = ask.facts
@@ -189,11 +207,18 @@ class Estimator:
             counts = {Bucket.CHARACTERS: facts.characters}
         reading = Reading(parts=(Part(None, counts),), state=UsageState.ESTIMATED, service_tier=_asked_tier(facts))
         cost = self._prices.bill(ask.opening.provider, Api(ask.opening.api), reading, facts, ask.at_us).total_cost
-        if cost is not None:
-            return cost
-        # A class without a rate of its own, or a tier whose price is unknown: the dearest rates will do.
+        if cost and facts.characters is not None:
+            return cost  # told exactly
+        if cost:
+            return cost + habits.besides
         dearest = self._prices.dearest(ask.opening.provider, facts.model or "", ask.at_us)
-        return dearest.text_cost(prompt, output) if dearest is not None else None
+        if dearest is None:
+            return None
+        if dearest.free:
+            return 0
+        # A class without a rate of its own, or a tier whose price is unknown: the dearest rates will do. What is not
+        # billed by tokens at all may be cheap, but it is not free: nothing may pass a spent budget as if it were.
+        return (dearest.text_cost(prompt, output) if cost is None else 0) + habits.besides or 1
 
     def _ceiling(self, ask: Ask, size: int, output: int, turns: int) -> Expected:
         dearest = self._prices.dearest(ask.opening.provider, ask.facts.model or "", ask.at_us)
@@ -201,11 +226,6 @@ class Estimator:
 
 
 _UNKNOWN = _Habits()
-
-
-def turns_of(ask: Ask) -> int:
-    """1 if the request is a turn of the main conversation; calls of sub-agents and side calls are none of their own."""
-    return 0 if ask.opening.agent_id is not None else 1
 
 
 def _asked_tier(facts: RequestFacts) -> str | None:

@@ -15,6 +15,7 @@ from majordomo.budget import saying
 from majordomo.budget.amounts import amount
 from majordomo.budget.estimate import Ask, Estimate, Estimator
 from majordomo.budget.matching import BudgetIndex, Cell, Governed, is_gated
+from majordomo.budget.model import Unit
 from majordomo.budget.purse import Purse
 from majordomo.clock import WallClock, wall_us
 from majordomo.meter.reading import RequestFacts
@@ -24,6 +25,9 @@ from majordomo.record.frames import Close, Opening
 #: What nobody charges for, whatever it answers: no budget looks at it. Asking for a batch is another matter: its
 #: results are charged for when they are fetched, but are paid for from the moment it is asked for.
 FREE = FREE_APIS - {Api.ANTHROPIC_BATCHES}
+
+#: What a request uses of these is known beforehand, in either mode.
+_SURE = frozenset({Unit.REQUESTS, Unit.TURNS, Unit.CONCURRENT})
 
 #: Cells of one process that are remembered: some 300 bytes each.
 MAX_PURSES = 16_384
@@ -85,7 +89,8 @@ class Pass:
 
     def take(self) -> list[Hold]:
         """Reserve everything, or nothing where a purse is short; those that are."""
-        short = [hold for hold in self.holds if hold.purse.budget.enforced and hold.amount > hold.purse.room]
+        # What reserves nothing passes even where more was used than there was: a free model, a side call of a turn.
+        short = [hold for hold in self.holds if hold.purse.budget.enforced and hold.amount > max(0, hold.purse.room)]
         if not short:
             self.take_anyway()
         return short
@@ -136,18 +141,25 @@ class Gate:
         self._purses: dict[Cell, Purse] = {}
 
     def ask(
-        self, opening: Opening, governing: Sequence[Governed], facts: RequestFacts, body: bytes | bytearray
+        self,
+        opening: Opening,
+        governing: Sequence[Governed],
+        facts: RequestFacts,
+        body: bytes | bytearray,
+        *,
+        turn: bool = True,
     ) -> Pass | Waiting | Refusal | None:
         """May this request leave? None: no budget concerns it after all.
 
-        ``opening``: what its row will say of its head; its id and time are not looked at.
+        ``opening``: what its row will say of its head; its id and time are not looked at. ``turn``: whether the main
+        loop asks, as far as the client tells.
         """
         at_us = self._now()
         cells = self.budgets.cells(governing, at_us, facts.model)
         if not cells:
             return None
         purses = [self._purse(cell, at_us) for cell in cells]
-        ask = Ask(opening, facts, at_us)
+        ask = Ask(opening, facts, at_us, turn)
         if not is_gated(opening.method, opening.api, opening.path):
             # It tells of spending that was decided before: it passes whatever is left, and is counted.
             return Pass(self._estimator, ask, [Hold(purse, 0, 0) for purse in purses])
@@ -216,6 +228,8 @@ class Gate:
         likely = estimate.likely.of(budget)
         if likely is None:
             return saying.unpriced(purse, estimate.ask.facts.model) if budget.enforced else Hold(purse, 0, 0)
+        if budget.unit in _SURE:
+            return Hold(purse, likely, 0)
         if budget.mode != "strict" or not budget.enforced:
             return Hold(purse, likely, max(0, (estimate.ceiling.of(budget) or 0) - likely))
         bound = estimate.bound()

@@ -7,6 +7,7 @@ amounts are in the budget's own unit: femto-dollars or a count.
 
 from majordomo.budget.matching import Cell
 from majordomo.budget.model import Budget
+from majordomo.budget.windows import SECOND_US, Kind
 
 
 class Purse:
@@ -54,6 +55,13 @@ class Purse:
     def remaining(self) -> int:
         """What is left of the limit, as far as is known; never below zero."""
         return max(0, self.limit - self.base - self.used)
+
+    @property
+    def full_again_us(self) -> int | None:
+        """When all that is used at present has come back; None: never by itself."""
+        if self.ends_us is None or self.budget.window.kind is not Kind.ROLLING:
+            return self.ends_us
+        return self.ends_us + self.budget.window.length * SECOND_US  # the present step is the last to leave
 
     @property
     def share_left(self) -> float:

@@ -21,20 +21,28 @@ _NAME_SHOWN = 100
 def exceeded(purse: Purse, need: int, now_us: int) -> Refusal:
     """There is no room in this cell for a request that is expected to use ``need``."""
     budget, cell = purse.budget, purse.cell
-    if is_rate(budget):
+    if is_rate(budget) and need <= purse.limit:  # else no waiting helps
         return _too_fast(purse, now_us)
-    if purse.ends_us is None:
-        resets = "It does not reset by itself."
-    else:
-        resets = f"It resets at {_moment(purse.ends_us)}, {_wait(purse.ends_us - now_us)} from now."
     held = f", {_amount(purse, purse.reserved)} held for requests under way" if purse.reserved else ""
     whose = f" for {cell.value[:_NAME_SHOWN]!r}" if cell.value else ""
     message = (
-        f"The budget {budget.name[:_NAME_SHOWN]!r}{whose} has no room for this request: {_amount(purse, purse.spent)} "
-        f"of {_amount(purse, purse.limit)} spent{held}, and this request may need {_amount(purse, need)}. {resets} "
+        f"The budget {budget.name[:_NAME_SHOWN]!r}{whose} has no room for this request: "
+        f"{_number_shown(purse, purse.spent)} of {_amount(purse, purse.limit)} spent{held}, and this request may need "
+        f"{_amount(purse, need)}. {_resets(purse, now_us)} "
         f"To go on sooner, ask {budget.contact or 'the owner of this gateway'} to raise it."
     )
     return why.budget_exceeded(message, _headers(purse))
+
+
+def _resets(purse: Purse, now_us: int) -> str:
+    again = purse.full_again_us
+    if again is None:
+        return "It does not reset by itself."
+    when = f"{_moment(again)}, {_wait(again - now_us)} from now"
+    window = purse.budget.window
+    if window.kind is Kind.ROLLING:
+        return f"It counts the last {str(window).partition(':')[2]}: room comes back as they pass, all of it by {when}."
+    return f"It resets at {when}."
 
 
 def is_rate(budget: Budget) -> bool:
@@ -106,8 +114,9 @@ def _headers(purse: Purse) -> dict[str, str]:
         "X-Majordomo-Budget-Remaining": _number(budget.unit, purse.remaining),
         "X-Majordomo-Budget-Unit": budget.unit,
     }
-    if purse.ends_us is not None:
-        told["X-Majordomo-Budget-Resets-At"] = _stamp(purse.ends_us)
+    again = purse.full_again_us
+    if again is not None:
+        told["X-Majordomo-Budget-Resets-At"] = _stamp(again)
     return told
 
 
@@ -115,6 +124,13 @@ def _amount(purse: Purse, amount: int) -> str:
     """For people: ``$0.1234`` or ``1,200 tokens``."""
     if purse.budget.unit != Unit.USD:
         return f"{amount:,} {purse.budget.unit.replace('_', ' ')}"
+    return _number_shown(purse, amount)
+
+
+def _number_shown(purse: Purse, amount: int) -> str:
+    """The same without its unit, where that follows: ``$0.1234`` or ``1,200``."""
+    if purse.budget.unit != Unit.USD:
+        return f"{amount:,}"
     cents, rest = divmod(amount * 100, FEMTO_PER_USD)
     if not rest:
         return f"${cents // 100:,}.{cents % 100:02d}"

@@ -14,6 +14,7 @@ from majordomo.clock import steady
 from majordomo.companion.caps import Cap, Caps
 from majordomo.companion.day_book import DayBook
 from majordomo.companion.journal import companion_dir
+from majordomo.companion.pace import Pace
 from majordomo.logs import logger
 from majordomo.meter import claude_display
 from majordomo.places import PlacesError, make_directory
@@ -22,9 +23,6 @@ from majordomo.record.rows import NIL_ORG
 
 #: How often runs of one day tell each other what they have used (s).
 SHARE_SECONDS = 1.0
-
-#: Over how long the burn rate is measured (s).
-_RATE_SECONDS = 300.0
 
 _log = logger("companion")
 
@@ -40,6 +38,7 @@ class CapGate:
         self.gate = Gate(Estimator(prices), self._treasury)
         self.gate.budgets = BudgetIndex(self._budgets)
         self._begun = steady()
+        self._paces: dict[Purse, Pace] = {}
 
     async def share(self) -> None:
         """Tell other runs of the day what this one uses, and hear of theirs, until cancelled."""
@@ -62,7 +61,7 @@ class CapGate:
         purse = min(purses, key=lambda one: one.share_left)
         used = 100 - round(100 * purse.share_left)
         warned = self._warn_at is not None and used >= self._warn_at
-        rate = purse.used / max(1.0, min(steady() - self._begun, _RATE_SECONDS)) * 3600
+        rate = self._paces.setdefault(purse, Pace(self._begun)).per_hour(purse.used, steady())
         words = f"{_shown(purse, purse.remaining)} of {_shown(purse, purse.limit)} left"
         if purse.budget.unit is not Unit.TURNS:
             words += f", {_shown(purse, round(rate))} an hour"

@@ -12,6 +12,7 @@ from majordomo.forward.books import Books
 from majordomo.forward.plan import Plan
 from majordomo.ids import uuid_text
 from majordomo.logs import logger
+from majordomo.meter.claude_class import MAIN
 from majordomo.meter.claude_code import ClaudeDetails
 from majordomo.meter.claude_details import details_of
 from majordomo.meter.claude_reply import ClaudeReply
@@ -120,6 +121,14 @@ class Account:
             if gone or plan.claude is None:
                 self._request_body = None  # the copy is let go
         return self._facts
+
+    def asks_for_a_turn(self) -> bool:
+        """Whether it will be counted as a turn if it is answered: not if Claude Code asks it on the side."""
+        claude = self._plan.claude
+        if claude is None:
+            return True
+        _, request = read_claude_request(self.request_body, claude, self._books.claude_modes, self._key_id)
+        return request.query_class in (None, MAIN)
 
     # -- the reply ------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ This file has the request's way there; ``relay.py`` has the reply's way back, ``
 from majordomo.admit import refusal as why
 from majordomo.admit.refusal import Refusal
 from majordomo.budget.gate import Pass, Waiting, must_be_recorded
+from majordomo.budget.model import Unit
 from majordomo.forward.account import Account
 from majordomo.forward.connect import ConnectFailedError
 from majordomo.forward.error_shapes import as_api_says_it
@@ -185,7 +186,8 @@ class Exchange(Relay):
             return
         assert self._key is not None
         opening = self._plan.opening(self._key)
-        answer = self._desk.gate.ask(opening, self._governed, account.facts(), body)
+        turn = account.asks_for_a_turn() if any(one.budget.unit is Unit.TURNS for one in self._governed) else True
+        answer = self._desk.gate.ask(opening, self._governed, account.facts(), body, turn=turn)
         if isinstance(answer, Waiting):
             self._task = self._desk.loop.create_task(self._wait_at_gate(answer))
         else:

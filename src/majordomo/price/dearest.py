@@ -26,6 +26,7 @@ class Dearest(msgspec.Struct, frozen=True):
     any_input: int  # also of audio, images and video
     any_output: int
     fee: int
+    free: bool = False  # nothing that it does costs anything, whatever it is counted in
 
     def text_cost(self, prompt: int, output: int) -> int:
         """The most that so many tokens of text can cost."""
@@ -47,6 +48,7 @@ def dearest(book: PriceBook, provider: str, model: str, at_us: int) -> Dearest |
         max(_highest(card, PROMPT_BUCKETS) for card in cards),
         max(_highest(card, _ANY_OUTPUT) for card in cards),
         max(card.request_fee for card in cards),
+        free=not any(card.request_fee or _highest(card, frozenset(Bucket)) or card.inexact for card in cards),
     )
 
 
