@@ -56,7 +56,8 @@ campaign: $(VENV)/.installed-dev node-packages ## the long campaigns: kills, out
 
 budget-campaign: $(VENV)/.installed-dev ## budgets on two replicas: fifty random rounds of 200 requests at once, outages, 10,000 mixed requests (some fifteen minutes)
 	@BUDGET_SEEDS=$${BUDGET_SEEDS:-50} BUDGET_REQUESTS=$${BUDGET_REQUESTS:-10000} \
-	  $(BIN)/python -m pytest -s -o faulthandler_timeout=3600 tests/campaign/test_budgets.py tests/budget/test_keeper.py $(PYTEST_ARGS)
+	  $(BIN)/python -m pytest -s -o faulthandler_timeout=3600 tests/campaign/test_budgets.py \
+	  tests/campaign/test_budget_faults.py tests/budget/test_keeper.py $(PYTEST_ARGS)
 
 claude-campaign: $(VENV)/.installed-dev node-packages ## fifty random sessions of Claude Code each way, every price thrice (some six minutes); CLAUDE_SEED repeats one
 	@$(WITH_NODE) CLAUDE_SESSIONS=$${CLAUDE_SESSIONS:-50} CLAUDE_PRICE_ROUNDS=$${CLAUDE_PRICE_ROUNDS:-3} \

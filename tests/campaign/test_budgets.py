@@ -3,34 +3,20 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
-from campaign.holding import Held
-from campaign.replicas import CALLERS, MOST_OUTPUT, Replicas, worst_case
+from campaign.holding import Held, until
+from campaign.replicas import CALLERS, FIT, MOST_OUTPUT, Replicas, answer, one, strict_budget, watched, worst_case
 from campaign.sizes import BUDGET_SEEDS, SEED, tell
 
 from majordomo.budget.bounds import ADDED_TOKENS
-from majordomo.budget.model import Budget, Unit, from_unit
-
-#: Requests that fit.
-FIT = 37
+from majordomo.budget.model import Unit
 
 #: What a budget is kept in, and in which of an ``Expected``'s fields its worst case stands.
 UNITS = (Unit.USD, Unit.USD, Unit.TOKENS, Unit.OUTPUT_TOKENS, Unit.REQUESTS)
 
 #: Waves against one budget: later ones find room that one front desk got and did not need.
 _MOST_WAVES = 3
-
-
-@pytest.fixture
-def replicas(postgres_dsn, short_tmp) -> Iterator[Replicas]:
-    """Both up, with nobody asking yet."""
-    both = Replicas(postgres_dsn, short_tmp)
-    try:
-        yield both
-    finally:
-        both.close()
 
 
 def use(held: Held, dice: random.Random, added: int = ADDED_TOKENS, *, greedy: bool = False) -> None:
@@ -52,31 +38,26 @@ def use(held: Held, dice: random.Random, added: int = ADDED_TOKENS, *, greedy: b
         held.answer(200, {"type": "message", "role": "assistant", "model": "claude-opus-4-8", "usage": usage})
 
 
-async def left_of(both: Replicas, budget: Budget) -> int:
-    """What is left of a limit once every request has its row; never below zero for a strict one."""
-    return budget.limit - from_unit(budget.unit, await both.spent(budget))
-
-
 async def strict_round(both: Replicas, seed: int) -> str:
     """One fresh budget, waves of 200 until nothing more fits; what happened."""
     dice = random.Random(seed)
     unit = dice.choice(UNITS)
     told = []
-    one = worst_case()._asdict().get(unit, 1) if unit is not Unit.TOKENS else sum(worst_case()[1:3])
-    budget = await both.budget(f"strict-{seed}", one * FIT + dice.randrange(one), unit, mode="strict")
-    left = await left_of(both, budget)
+    most = worst_case()._asdict().get(unit, 1) if unit is not Unit.TOKENS else one()
+    budget = await both.budget(f"strict-{seed}", most * FIT + dice.randrange(most), unit, mode="strict")
+    left = budget.limit - await both.spent(budget)
     for _ in range(_MOST_WAVES):
         wave = await both.wave(budget.name)
         told.append(len(wave.left))
-        assert len(wave.left) == min(CALLERS, left // one), f"seed {seed}: {left / one:.2f} {unit} fit; waves {told}"
+        assert len(wave.left) == min(CALLERS, left // most), f"seed {seed}: {left / most:.2f} {unit} fit; waves {told}"
         assert Counter(answer.code for answer in wave.refused) == Counter(["billing_error"] * len(wave.refused))
-        both.hang_up(0.1, dice)
+        wave.hang_up(0.1, dice)
         for held in dice.sample(wave.left, len(wave.left)):
             use(held, dice)
-        await both.ended()
-        left = await left_of(both, budget)
+        await wave.ended()
+        left = budget.limit - await both.spent(budget)
         assert left >= 0, f"seed {seed}: {-left} {unit} over the limit"
-        if left < one:
+        if left < most:
             break
         await asyncio.sleep(1.0)  # for so long a front desk believes that there is no room
     return f"seed {seed}: {unit}, {told} left; {100 * left / budget.limit:.1f} % of the limit unused"
@@ -86,17 +67,16 @@ async def balanced_round(both: Replicas, seed: int) -> str:
     """One fresh budget and a wave of 200, then another one; what happened."""
     dice = random.Random(seed)
     unit = dice.choice((Unit.USD, Unit.TOKENS))
-    worst = worst_case()
-    one = worst.usd if unit is Unit.USD else worst.input_tokens + worst.output_tokens
-    assert one is not None
-    budget = await both.budget(f"balanced-{seed}", one * dice.randrange(2, 8), unit)
+    most = worst_case().usd if unit is Unit.USD else one()
+    assert most is not None
+    budget = await both.budget(f"balanced-{seed}", most * dice.randrange(2, 8), unit)
     first = await both.wave(budget.name)
     stated = await both.overshoot(budget)
     greedy = dice.random() < 0.5
     for held in dice.sample(first.left, len(first.left)):
         use(held, dice, added=0, greedy=greedy)
-    await both.ended()
-    spent = budget.limit - await left_of(both, budget)
+    await first.ended()
+    spent = await both.spent(budget)
     assert spent <= budget.limit + stated, f"seed {seed}: {spent} {unit} of {budget.limit} and {stated}"
     used, more = 100 * spent / budget.limit, 100 * stated / budget.limit
     return (
@@ -111,13 +91,9 @@ def test_of_200_requests_at_once_exactly_as_many_leave_as_fit_and_strict_is_neve
     tell(f"CAMPAIGN_SEED={SEED} BUDGET_SEEDS={BUDGET_SEEDS}")
 
     async def run() -> None:
-        async with replicas.open():
-            watching = asyncio.create_task(replicas.never_over())
+        async with replicas.open(), watched(replicas):
             for seed in range(SEED, SEED + BUDGET_SEEDS):
                 tell(await strict_round(replicas, seed))
-                assert not watching.done(), watching.result()
-            watching.cancel()
-            tell(f"spent and leased were within the limits at {await watching} looks")
 
     asyncio.run(run())
 
@@ -130,5 +106,26 @@ def test_balanced_stays_within_the_overshoot_that_it_states(replicas: Replicas) 
         async with replicas.open():
             for seed in range(SEED, SEED + BUDGET_SEEDS):
                 tell(await balanced_round(replicas, seed))
+
+    asyncio.run(run())
+
+
+@pytest.mark.slow
+def test_what_a_killed_replica_held_is_free_as_soon_as_it_has_read_its_journal(replicas: Replicas) -> None:
+    """With the product's own leases, which last far longer than the start."""
+
+    async def run() -> None:
+        async with replicas.open(), watched(replicas):
+            budget = await strict_budget(replicas, "risen")
+            wave = await replicas.wave("risen")
+            assert len(wave.left) == FIT
+            replicas.gateways[0].kill_everything_and_start_again()
+            await until(lambda: not wave.waiting(0), lambda: "callers of a dead replica still wait")
+            survive = wave.waiting(1)
+            replicas.gateways[0].wait_until_sound()
+            answer(wave)
+            await wave.ended()
+            assert await replicas.spent(budget) == survive * one()
+            assert len((await replicas.wave("risen")).left) == FIT - survive
 
     asyncio.run(run())

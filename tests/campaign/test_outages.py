@@ -8,16 +8,6 @@ from campaign.siege import siege
 from campaign.sizes import OUTAGE_SECONDS, SEED, tell
 
 from majordomo.record import embedded
-from majordomo.settings import Settings
-
-
-@pytest.fixture
-def external_postgres(own_data_dir):
-    """A PostgreSQL of the user's own, which this test may stop and start."""
-    server = embedded.open_server(Settings(data_dir=own_data_dir, database_url=None))
-    embedded.start(server, lambda line: None)
-    yield server
-    server.release()
 
 
 @pytest.mark.slow

@@ -109,6 +109,11 @@ class GatewayProcess:
         """The supervisor's process id."""
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether the supervisor has not ended."""
+        return self._process.poll() is None
+
     def run(self, *words: str, variables: Mapping[str, str] | None = None) -> str:
         """Run ``majordomo WORDS`` with this gateway's settings (and ``variables``); its standard output.
 

@@ -190,15 +190,23 @@ class Fortress:
         self.process = self._start()
         former.close()  # its output ends with the last of its children
 
-    def kill_everything_and_start_again(self) -> None:
-        """kill -9 of every process at once, as when the machine falls; then a new start."""
-        former = self.process
+    def kill_everything(self) -> None:
+        """kill -9 of every process at once, as when the machine falls."""
         for pid in self.living():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        former._process.wait()
+        self.process._process.wait()
+
+    def start_again(self) -> None:
+        """A new start after the end of ``serve``."""
+        former = self.process
         self.process = self._start()
-        former.close()
+        former.close()  # its output ends with the last of its children
+
+    def kill_everything_and_start_again(self) -> None:
+        """The machine falls, and rises."""
+        self.kill_everything()
+        self.start_again()
 
     def kill_while_stopping(self, dice: random.Random) -> None:
         """SIGTERM, and kill -9 of the supervisor while it waits for the others; then a new start."""

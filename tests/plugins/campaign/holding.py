@@ -49,13 +49,14 @@ class HoldingProvider:
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, sock=self._socket, limit=_LIMIT)
+        self._server = await asyncio.start_server(self._serve, sock=self._socket.dup(), limit=_LIMIT)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
         for held in self.held:
             held.hang_up()
+        self.held.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -94,11 +95,13 @@ class Line:
 
     def __init__(self, port: int) -> None:
         self.port = port
+        self.busy = False
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
     async def ask(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """One request and its answer."""
+        self.busy = True
         try:
             if self._writer is None:
                 self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self.port, limit=_LIMIT)
@@ -111,6 +114,8 @@ class Line:
         except BaseException:
             self.drop()  # whoever hangs up does it by cancelling
             raise
+        finally:
+            self.busy = False
         if told.get("connection") == "close":
             self.drop()
         return Answer(status, told, said)
