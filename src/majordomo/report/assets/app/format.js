@@ -133,3 +133,13 @@ export function ago(at, zone) {
   if (seconds < 86_400) return `${Math.round(seconds / 3600)} h ago`;
   return day(at, zone);
 }
+
+// Decimal text with its point `places` to the right: shifted("0.000005", 6) is "5".
+export function shifted(decimal, places) {
+  const negative = decimal.startsWith("-");
+  const [front, back = ""] = decimal.replace("-", "").split(".");
+  const digits = front + back.padEnd(places, "0");
+  const whole = digits.slice(0, front.length + places).replace(/^0+(?=\d)/, "");
+  const rest = digits.slice(front.length + places).replace(/0+$/, "");
+  return `${negative ? "-" : ""}${whole}${rest ? `.${rest}` : ""}`;
+}

@@ -3,5 +3,7 @@
 // its page is first opened, and its default export is the page's component. README.md says how one is made.
 export const pages = [
   { path: "/", title: "Overview", group: "look", load: () => import("./pages/overview.js") },
+  { path: "/requests", title: "Requests", group: "look", load: () => import("./pages/requests.js") },
+  { path: "/requests/:id", title: "Request", group: "none", load: () => import("./pages/request.js") },
   { path: "/sign-in", title: "Sign in", group: "none", open: true, load: () => import("./pages/sign_in.js") },
 ];
