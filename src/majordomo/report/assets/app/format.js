@@ -54,8 +54,8 @@ export function exactMoney(decimal) {
 // 0.1234 -> "12.3%"
 export function percent(share, places = 1) {
   if (share === null || share === undefined) return "–";
-  const shown = share * 100;
-  return `${shown !== 0 && Math.abs(shown) < 0.05 ? "<0.1" : shown.toFixed(shown === 0 || shown === 100 ? 0 : places)}%`;
+  const shown = Math.abs(share * 100);
+  return `${share < 0 ? "−" : ""}${shown !== 0 && shown < 0.05 ? "<0.1" : shown.toFixed(shown === 0 || shown === 100 ? 0 : places)}%`;
 }
 
 // Milliseconds: "840 ms", "1.24 s", "2 min 5 s", "3 h 4 min"

@@ -69,7 +69,7 @@ function data(series, kind) {
   const places = Array.from({ length: count }, (_, place) => place);
   if (kind === "lines") return [places, ...series.map((one) => one.values)];
   const sums = new Array(count).fill(0);
-  const stacked = series.filter((one) => !one.dashed).map((one) => one.values.map((value, place) => (sums[place] += value ?? 0)));
+  const stacked = series.filter((one) => !one.dashed).map((one) => one.values.map((value, place) => (value ? (sums[place] += value) : null)));
   return [places, ...stacked.reverse(), ...series.filter((one) => one.dashed).map((one) => one.values)];
 }
 
