@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "./ui.js";
 import { go, here } from "./router.js";
 
 const BASE = "/api/v1";
+const USAGE = "/usage/";
 
 // What the API says is wrong: status (0 where nothing answered), code, message, details.
 export class ApiError extends Error {
@@ -19,7 +20,17 @@ let csrf = null;
 // GET. `params`: URLSearchParams or an object. Answers are JSON.
 export function get(path, params, signal) {
   const query = params ? new URLSearchParams(params).toString() : "";
-  return ask("GET", query ? `${path}?${query}` : path, undefined, signal);
+  const began = performance.now();
+  return ask("GET", query ? `${path}?${query}` : path, undefined, signal).finally(() => {
+    if (path.startsWith(USAGE)) slowestMs = Math.max(performance.now() - began, slowestMs * 0.8);
+  });
+}
+
+let slowestMs = 0;
+
+// How long (ms) the slowest of the last usage questions took.
+export function slowest() {
+  return slowestMs;
 }
 
 // POST, PATCH, PUT, DELETE with a JSON body. A change repeats the session's token; an outdated one is renewed once.
@@ -82,6 +93,13 @@ export function forget() {
   kept.clear();
 }
 
+const refreshing = new Set();
+
+// Ask all usage questions that are shown anew; what is shown stays as it is until the answers are there.
+export function refresh() {
+  for (const again of refreshing) again();
+}
+
 // A question as part of a component: { answer, error, loading, reload }. While a new one is under way the old answer
 // stays. `path` null asks nothing. `params`: URLSearchParams. What is asked depends on nothing but path and params.
 export function useAnswer(path, params) {
@@ -89,10 +107,22 @@ export function useAnswer(path, params) {
   const [state, set] = useState({ key, answer: kept.get(key) ?? null, error: null, loading: key !== null });
   const [turn, setTurn] = useState(0);
   const last = useRef(null);
+  const quiet = useRef(false);
+  useEffect(() => {
+    if (!path?.startsWith(USAGE)) return undefined;
+    const again = () => {
+      quiet.current = true;
+      setTurn((now) => now + 1);
+    };
+    refreshing.add(again);
+    return () => refreshing.delete(again);
+  }, [path]);
   useEffect(() => {
     if (key === null) return undefined;
     const stop = new AbortController();
-    set((now) => ({ key, answer: kept.get(key) ?? (last.current ?? now.answer), error: null, loading: true }));
+    const loading = !quiet.current;
+    quiet.current = false;
+    set((now) => ({ key, answer: kept.get(key) ?? last.current ?? now.answer, error: null, loading }));
     get(path, params ? new URLSearchParams(params) : undefined, stop.signal).then(
       (answer) => {
         keep(key, answer);

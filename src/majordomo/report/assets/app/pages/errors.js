@@ -2,12 +2,14 @@
 import { html } from "../ui.js";
 import { useAnswer } from "../api.js";
 import { count, moment, percent } from "../format.js";
+import { useLiveRefresh } from "../live.js";
 import { asking, hrefTo, zoneOf } from "../state.js";
 import { failure } from "../overview/health.js";
 import { METRICS } from "../overview/metrics.js";
 import { byDimension } from "../overview/series.js";
 import { Asked } from "../parts/asked.js";
 import { Empty } from "../parts/empty.js";
+import { LiveMark } from "../parts/live_mark.js";
 import { Panel } from "../parts/panel.js";
 import { Table } from "../parts/table.js";
 import { Trend } from "../parts/trend.js";
@@ -17,8 +19,9 @@ const MOST_KINDS = 100;
 export default function Errors({ query }) {
   const kinds = useAnswer("/usage/errors", asking(query, { limit: MOST_KINDS }));
   const series = useAnswer("/usage/timeseries", asking(query, { metric: "errors", group_by: "status", sort: "errors", limit: 7, compare: "previous" }));
+  const open = useLiveRefresh(query);
   return html`
-    <${Asked} title="Errors" query=${query} />
+    <${Asked} title="Errors" query=${query}><${LiveMark} query=${query} open=${open} /><//>
     <div class="stack">
       <${Panel} title="Failed requests over time, by status" asked=${series}>
         ${(answer) => html`<${Trend} ...${failing(byDimension(answer, ["errors"]))} buckets=${answer.buckets} end=${answer.period.to} granularity=${answer.granularity} zone=${zoneOf(query)} format=${METRICS.errors.axis} exact=${count} label="Failed requests over time" />`}

@@ -4,11 +4,13 @@ import { useAnswer } from "../api.js";
 import { useDimensions, words } from "../dimensions.js";
 import { filterFor, toggled } from "../filters.js";
 import { count, duration } from "../format.js";
+import { useLiveRefresh } from "../live.js";
 import { asking, hrefWith, zoneOf } from "../state.js";
 import { ofLatency } from "../overview/series.js";
 import { Asked } from "../parts/asked.js";
 import { Empty } from "../parts/empty.js";
 import { Menu } from "../parts/menu.js";
+import { LiveMark } from "../parts/live_mark.js";
 import { Panel } from "../parts/panel.js";
 import { Table } from "../parts/table.js";
 import { Trend } from "../parts/trend.js";
@@ -18,8 +20,9 @@ const PERCENTILES = [["p50", "Median"], ["p95", "p95"], ["p99", "p99"]];
 export default function Latency({ query }) {
   const by = query.get("group_by") ?? "model";
   const asked = useAnswer("/usage/latency", asking(query, { group_by: by, limit: 30, granularity: query.get("granularity") }));
+  const open = useLiveRefresh(query);
   return html`
-    <${Asked} title="Latency" query=${query} />
+    <${Asked} title="Latency" query=${query}><${LiveMark} query=${query} open=${open} /><//>
     <div class="stack">
       <${Panel} title="Over time" asked=${asked}>
         ${(answer) => html`<${Trend} ...${ofLatency(answer)} buckets=${answer.buckets} end=${answer.period.to} granularity=${answer.granularity} zone=${zoneOf(query)} format=${duration} exact=${duration} label="Latency over time" />`}

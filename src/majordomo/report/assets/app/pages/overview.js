@@ -2,9 +2,11 @@
 import { html } from "../ui.js";
 import { useAnswer } from "../api.js";
 import { count } from "../format.js";
+import { useLiveRefresh } from "../live.js";
 import { asking, hrefTo, hrefWith } from "../state.js";
 import { Asked } from "../parts/asked.js";
 import { Empty } from "../parts/empty.js";
+import { LiveMark } from "../parts/live_mark.js";
 import { Panel } from "../parts/panel.js";
 import { ChartPanel } from "../overview/chart_panel.js";
 import { Classes } from "../overview/classes.js";
@@ -17,6 +19,7 @@ import { TopList } from "../overview/top_list.js";
 const EVER = { period: null, from: "2017-01-01", to: null };
 
 export default function Overview({ query, session }) {
+  const open = useLiveRefresh(query);
   const summary = useAnswer("/usage/summary", asking(query, { compare: "previous" }));
   const latency = useAnswer("/usage/latency", asking(query, { granularity: query.get("granularity") }));
   const earlier = useEarlierLatency(query, summary.answer);
@@ -25,7 +28,7 @@ export default function Overview({ query, session }) {
   const ever = useAnswer(isNothing && isUnfiltered ? "/usage/requests" : null, new URLSearchParams({ from: EVER.from, limit: 1 }));
   if (isNothing && ever.answer && !ever.answer.requests.length) return html`<${Asked} title="Overview" query=${query} plain /><${FirstSteps} session=${session} />`;
   return html`
-    <${Asked} title="Overview" query=${query} />
+    <${Asked} title="Overview" query=${query}><${LiveMark} query=${query} open=${open} /><//>
     ${isNothing && (ever.answer || !isUnfiltered) ? html`<${Nothing} isUnfiltered=${isUnfiltered} />` : contents(query, summary, latency, earlier)}
   `;
 }

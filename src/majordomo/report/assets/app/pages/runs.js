@@ -2,10 +2,12 @@
 import { html } from "../ui.js";
 import { useAnswer } from "../api.js";
 import { count, duration, exactMoney, moment, money, short } from "../format.js";
+import { useLiveRefresh } from "../live.js";
 import { asking, hrefTo, zoneOf } from "../state.js";
 import { Asked } from "../parts/asked.js";
 import { Code } from "../parts/copy.js";
 import { Empty } from "../parts/empty.js";
+import { LiveMark } from "../parts/live_mark.js";
 import { Panel } from "../parts/panel.js";
 import { Table } from "../parts/table.js";
 import { Pager } from "../requests/pager.js";
@@ -16,8 +18,9 @@ const HEADERS = `-H "X-Majordomo-Trace-Id: $RUN" \\
 
 export default function Runs({ query }) {
   const asked = useAnswer("/usage/runs", asking(query, { cursor: query.get("cursor") }));
+  const open = useLiveRefresh(query, { off: query.has("cursor") });
   return html`
-    <${Asked} title="Runs" query=${query} />
+    <${Asked} title="Runs" query=${query}>${query.has("cursor") ? null : html`<${LiveMark} query=${query} open=${open} />`}<//>
     <${Panel} label="Runs" asked=${asked}>
       ${(answer) => html`<${List} runs=${answer.runs} zone=${zoneOf(query)} /><${Pager} query=${query} next=${answer.next_cursor} newest="Last seen" />`}
     <//>
