@@ -78,10 +78,12 @@ class Told(msgspec.Struct, frozen=True):
     rounding: Decimal  # what is left of the difference of the sums: the rounding of doubles
 
 
-async def told(connection: Connection, session_id: UUID, key_id: UUID | None = None) -> Told | None:
-    """All about one session; with ``key_id`` only if it is that key's. None if there is none."""
+async def told(
+    connection: Connection, session_id: UUID, key_id: UUID | None = None, org_id: UUID | None = None
+) -> Told | None:
+    """All about one session; with ``key_id`` or ``org_id`` only if it is theirs. None if there is none."""
     async with snapshot(connection):
-        found = await session(connection, session_id, key_id)
+        found = await session(connection, session_id, key_id, org_id)
         if found is None:
             return None
         asked = await requests(connection, found)

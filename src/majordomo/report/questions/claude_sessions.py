@@ -136,9 +136,11 @@ async def end(connection: Connection, session_id: UUID, key_id: UUID) -> Session
     return found
 
 
-async def session(connection: Connection, session_id: UUID, key_id: UUID | None = None) -> Session | None:
-    """One session; with ``key_id`` only if it is that key's."""
-    row = await connection.fetchrow(question("claude_session"), session_id, key_id)
+async def session(
+    connection: Connection, session_id: UUID, key_id: UUID | None = None, org_id: UUID | None = None
+) -> Session | None:
+    """One session; with ``key_id`` or ``org_id`` only if it is theirs."""
+    row = await connection.fetchrow(question("claude_session"), session_id, key_id, org_id)
     return None if row is None else Session(**row)
 
 
