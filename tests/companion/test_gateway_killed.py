@@ -6,26 +6,13 @@ import socket
 import time
 from typing import Any
 
-import msgspec
-import pytest
 from companion_process import PATIENCE, Conversation, Home
 from gateway_fixture import Gateway, running_gateway
 
 from majordomo.demo.gateway_process import GatewayProcess
-from majordomo.record.frames import Opening
-from majordomo.record.framing import OPENING
 from majordomo.record.postgres_server import PostgresServer
-from majordomo.record.tail import Tail
 
-
-def recorded_here(home: Home) -> set[str]:
-    """The ids of requests in local journals."""
-    ids = set()
-    for folder in home.journals():
-        for frame in Tail(folder, 0, 0, pytest.fail).read(ended=True):
-            if frame.kind == OPENING:
-                ids.add(msgspec.msgpack.decode(frame.payload, type=Opening).id.hex())
-    return ids
+DELIVERED = "SELECT id FROM llm_requests WHERE delivered_from IS NOT NULL"
 
 
 def kill(gateway: Gateway) -> None:
@@ -64,13 +51,42 @@ def test_nothing_is_lost_and_nothing_runs_twice(home: Home, postgres_server: Pos
                 replies.append(talk.ask())
                 time.sleep(0.2)
             ran = talk.end()
-            there = {row["id"].hex for row in gateway.sql("SELECT id FROM llm_requests")}
-            here = recorded_here(home)
             ids = request_ids(replies)
-            assert len(here) >= 3
-            assert sorted(ids) == sorted(there | here)
-            assert not there & here
+            gateway.wait_for_rows(len(ids))
+            there = {row["id"].hex for row in gateway.sql("SELECT id FROM llm_requests")}
+            delivered = {row["id"].hex for row in gateway.sql(DELIVERED)}
+            assert sorted(ids) == sorted(there)
+            assert len(delivered) >= 3
+            assert f"; {len(delivered)} of them delivered to the gateway afterwards" in ran.err
+            assert home.journals() == []
             assert len(gateway.provider.requests()) == len(ids)
             assert ran.err.startswith(f"majordomo-companion: {len(ids)} requests, ")
             (session,) = gateway.sql("SELECT ended_by FROM claude_sessions")
             assert session["ended_by"] == "owner"
+
+
+def test_a_session_that_ended_without_the_gateway_is_delivered_by_the_next_one_with_the_same_key(
+    home: Home, postgres_server: PostgresServer
+) -> None:
+    with running_gateway(postgres_server, "companion_later") as gateway:
+        words = ("exec", "--gateway", gateway.base_url)
+        env = {"MAJORDOMO_API_KEY": gateway.key, "ANTHROPIC_BASE_URL": f"{gateway.provider.url}/anthropic"}
+        talk = Conversation(home, *words, env=env)
+        talk.ask()
+        kill(gateway)
+        talk.ask()
+        talk.ask()
+        said = f"; 2 of them not yet at the gateway: majordomo-companion deliver --gateway {gateway.base_url}"
+        assert said in talk.end().err
+        other = env | {"MAJORDOMO_API_KEY": gateway.create_key("another")["key"]}
+        port = int(gateway.base_url.rpartition(":")[2])
+        with GatewayProcess(gateway.provider.url, gateway.process.data_dir, port=port, database_url=gateway.dsn):
+            ran = home.run(*words, "--fail-closed", "--", "true", env=other)
+            assert (ran.code, "delivered" in ran.err) == (0, False)
+            ran = home.run(*words, "--fail-closed", "--", "true", env=env)
+            assert ran.err.rstrip().endswith("; 2 of earlier sessions delivered")
+            assert home.journals() == []
+            gateway.wait_for_rows(3)
+            assert len(gateway.sql(DELIVERED)) == 2
+            sums = gateway.sql("SELECT total_requests FROM claude_sessions WHERE total_requests > 0")
+            assert [row["total_requests"] for row in sums] == [3]

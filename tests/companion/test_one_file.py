@@ -86,7 +86,7 @@ def parts(file: Path) -> dict[str, list[str]]:
 def test_it_runs_a_command_with_every_module_it_may_need(machine: Machine):
     """From every command's help to a session that is served: uvloop, httptools, msgspec and the prices are loaded."""
     assert machine.run("--version") == VERSION
-    for command in ("exec", "start", "stop", "setup", "doctor"):
+    for command in ("exec", "start", "stop", "setup", "doctor", "deliver"):
         code, out, err = machine.run(command, "--help")
         assert (code, err) == (0, ""), command
         assert "usage: majordomo-companion" in out

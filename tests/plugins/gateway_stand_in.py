@@ -35,6 +35,7 @@ class GatewayStandIn:
         self.next_status = 200
         self.sessions_status = 201
         self.healthy = True
+        self.told: dict[str, Any] = {"status": "ok", "version": "0"}  # whatever is asked for
         self.request_id: str | None = REQUEST_ID
         self.breaks_off = False
         self.port = 0
@@ -73,7 +74,7 @@ class GatewayStandIn:
             # Without keep-alive: a gateway that was stopped must not go on answering.
             def do_GET(self) -> None:
                 stand_in.heard.append(Heard("GET", self.path, dict(self.headers), None))
-                self._answer(200 if stand_in.healthy else 503, {"status": "ok", "version": "0"})
+                self._answer(200 if stand_in.healthy else 503, stand_in.told)
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -22,6 +22,9 @@ CONNECT_SECONDS = 2.0
 #: What a load balancer says for a gateway that is away.
 _AWAY_STATUSES = frozenset({502, 503, 504})
 
+#: What the gateway itself says when it is there and has too much to do.
+_BUSY = "busy"
+
 
 class GatewayAway(Exception):  # noqa: N818 - the condition, as the caller's `except` reads
     """It cannot be reached, or something before it answered in its place; the message says why."""
@@ -36,6 +39,28 @@ class Answer(NamedTuple):
 
     status: int
     told: dict[str, Any]
+
+    @property
+    def code(self) -> str | None:
+        """Of an error, what kind it is."""
+        return self._error.get("code")
+
+    @property
+    def message(self) -> str:
+        """What an error says for people."""
+        said = self._error.get("message")
+        return str(said)[:500] if said else f"status {self.status}."
+
+    @property
+    def details(self) -> list[Any]:
+        """What an error says for programs."""
+        found = self._error.get("details")
+        return found if isinstance(found, list) else []
+
+    @property
+    def _error(self) -> dict[str, Any]:
+        error = self.told.get("error")
+        return error if isinstance(error, dict) else {}
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -72,7 +97,7 @@ class Gateway:
         answer = self._ask("POST", "/api/v1/claude-sessions", told, seconds)
         if answer.status in (401, 403):
             raise GatewayRefusedError(
-                f"the gateway at {self.url} refuses the key: {_message(answer)} "
+                f"the gateway at {self.url} refuses the key: {answer.message} "
                 "Check it with `majordomo keys list` there."
             )
         if answer.status >= 500:
@@ -99,7 +124,14 @@ class Gateway:
             raise GatewayAway(f"{self.url}/health answered with status {answer.status}")
 
     def _ask(self, method: str, path: str, told: dict[str, Any] | None, seconds: float) -> Answer:
-        body = None if told is None else json.dumps(told).encode()
+        return self.ask(method, path, None if told is None else json.dumps(told).encode(), seconds)
+
+    def ask(self, method: str, path: str, body: bytes | None, seconds: float) -> Answer:
+        """Call a route of the gateway's own; ``body`` is JSON.
+
+        Raises:
+            GatewayAway: it cannot be reached, or something answers in its place.
+        """
         headers = {"X-Majordomo-Key": self._key, "Content-Type": "application/json", "Accept": "application/json"}
         request = urllib.request.Request(self.url + path, body, headers, method=method)  # noqa: S310 - checked: http(s)
         try:
@@ -112,7 +144,7 @@ class Gateway:
             raise GatewayAway(f"{self.url} cannot be reached: {failed.reason}") from None
         except (OSError, http.client.HTTPException, ValueError) as failed:
             raise GatewayAway(f"{self.url} cannot be reached: {failed}") from None
-        if answer.status in _AWAY_STATUSES:
+        if answer.status in _AWAY_STATUSES and answer.code != _BUSY:
             raise GatewayAway(f"{self.url} answered with status {answer.status}")
         return answer
 
@@ -123,9 +155,3 @@ def _json(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}
-
-
-def _message(answer: Answer) -> str:
-    error = answer.told.get("error")
-    message = error.get("message") if isinstance(error, dict) else None
-    return str(message)[:500] if message else f"status {answer.status}."

@@ -78,10 +78,11 @@ class LocalJournal:
         return self._journal.folder if self._journal is not None else None
 
     def _describe(self, folder: Path) -> None:
-        """Say where these requests belong. The key is not written: who delivers brings it."""
+        """Say where these requests belong. The key is not written, only which it was: who delivers brings it."""
         about = {
             "version": 1,
             "gateway": self._order.gateway,
+            "key_hash": self._order.key_hash,
             "session_id": self._order.session_id,
             "session_name": self._order.session_name,
         }

@@ -32,6 +32,13 @@ class Order(NamedTuple):
         return f"<Order {self.gateway or 'standalone'}, session {self.session_id}>"
 
     @property
+    def key_hash(self) -> str | None:
+        """Which key it is, for whoever has it: SHA-256, hex. Keys are too long to be guessed from it."""
+        import hashlib
+
+        return hashlib.sha256(self.api_key.encode()).hexdigest() if self.api_key else None
+
+    @property
     def page(self) -> str | None:
         """Where the session can be looked at."""
         return f"{self.gateway}/claude-sessions/{self.session_id}" if self.gateway else None
@@ -74,7 +81,7 @@ def read_order(told: argparse.Namespace) -> Order:
 
     return Order(
         gateway=None if told.standalone else gateway_url.checked(told.gateway),
-        api_key="" if told.standalone else _key(told.api_key, from_stdin=told.api_key_stdin),
+        api_key="" if told.standalone else read_key(told.api_key, from_stdin=told.api_key_stdin),
         session_id=str(uuid.uuid4()),
         session_name=name,
         metadata=labels,
@@ -84,7 +91,12 @@ def read_order(told: argparse.Namespace) -> Order:
     )
 
 
-def _key(flag: str | None, *, from_stdin: bool) -> str:
+def read_key(flag: str | None, *, from_stdin: bool) -> str:
+    """The gateway's key, from a flag, standard input or the environment.
+
+    Raises:
+        CompanionError, GatewayKeyError: there is none, or it cannot be one.
+    """
     if from_stdin or flag == "-":
         return gateway_key.checked(_first_line())
     found = flag if flag is not None else os.environ.get(gateway_key.VARIABLE)

@@ -37,6 +37,11 @@ class GatewayRoad(Road):
             self.closed = True
             self._wake.set()
 
+    @property
+    def serves(self) -> bool:
+        """Whether the gateway was there when it was last asked."""
+        return self.registered and not self.closed
+
     async def keep(self) -> None:
         """Look after a closed road and a session that is not registered yet, for as long as the proxy runs."""
         wait, opened = FIRST_LOOK, steady()

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 
 from majordomo.companion.books import Tally
+from majordomo.companion.catch_up import CaughtUp, catch_up
 from majordomo.companion.closing_line import closing_line
 from majordomo.companion.gateway import GatewayRefusedError
 from majordomo.companion.order import Order
@@ -26,6 +27,7 @@ class Session:
     ) -> None:
         """To be called in a running event loop. ``refused``: the gateway does not take the key, as turns out later."""
         self._order = order
+        self._gateway = upstreams.gateway
         self._road: GatewayRoad | None = None
         if upstreams.gateway is not None:
             self._road = GatewayRoad(order, upstreams.gateway, registered=upstreams.registered, refused=refused)
@@ -48,12 +50,17 @@ class Session:
             self._keeping = asyncio.get_running_loop().create_task(self._road.keep())
 
     async def close(self) -> str:
-        """Let running requests finish for a moment, close the books, end the session; what is to be said of it."""
+        """Let running requests finish for a moment, close the books, deliver, end the session; what is to be said."""
         await self._proxy.close()
         if self._keeping is not None:
             self._keeping.cancel()
-        if self._road is not None:
-            await self._road.end_session()
         proxy = self._proxy
-        line = closing_line(self._order, proxy.tally, proxy.journal_folder, proxy.unrecorded)
+        caught_up = CaughtUp()
+        if self._road is not None and self._gateway is not None:
+            caught_up = await asyncio.to_thread(
+                catch_up, self._order, self._gateway, proxy.journal_folder, gateway_serves=self._road.serves
+            )
+            if not caught_up.away:
+                await self._road.end_session()
+        line = closing_line(self._order, proxy.tally, caught_up, proxy.unrecorded)
         return "; ".join([line, *proxy.caps.closing_words()])

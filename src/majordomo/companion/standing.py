@@ -19,8 +19,8 @@ from majordomo.companion.process_list import hide_from_process_list
 from majordomo.companion.upstreams import Upstreams
 from majordomo.companion.watcher import Watcher
 
-#: A companion lets running replies finish for 2 s and gives the gateway 2 s to end the session (s).
-STOP_SECONDS = 10.0
+#: A companion lets running replies finish for 2 s, delivers for some 5 s, and gives the gateway 2 s to end the session.
+STOP_SECONDS = 15.0
 
 _LOOK_SECONDS = 0.05
 

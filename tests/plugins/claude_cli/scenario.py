@@ -144,6 +144,7 @@ class Author:
             thinking=dice.choice((None, "Let me see.")),
             break_after=dice.randint(0, 11),
             break_with="reset" if kind == "reset" else "close",
+            event_delay_ms=20,  # what the tool has not read yet when a connection breaks, it never sees
         )
 
     def _calls(self, depth: int) -> tuple[ToolCall, ...]:
