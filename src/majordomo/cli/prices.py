@@ -243,7 +243,7 @@ def _print_list(listed: "PriceList", model: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from majordomo.price.listing import UNITS
+    from majordomo.price.listing import UNITS, quoted
     from majordomo.price.units import FEES
 
     units = [unit for unit in UNITS if any(unit in line.rates for line in listed.lines)]
@@ -254,7 +254,7 @@ def _print_list(listed: "PriceList", model: str) -> None:
     table.add_column("processing", no_wrap=True)
     table.add_column("prompt", no_wrap=True)
     for unit in told:
-        table.add_column(f"{unit.replace('_', ' ')}\n{_quoted(unit)}", justify="right")
+        table.add_column(f"{unit.replace('_', ' ')}\n{quoted(unit)}", justify="right")
     for line in listed.lines:
         prompt = "any" if line.above is None and not _has_longer(listed, line.processing) else _prompt(line.above)
         cells = [_usd(line.rates.get(unit)) + ("?" if unit in line.inexact else "") for unit in told]
@@ -262,7 +262,7 @@ def _print_list(listed: "PriceList", model: str) -> None:
     console = Console()
     console.print(table)
     fees = [
-        f"{unit.replace('_', ' ')} {_usd(listed.lines[0].rates.get(unit))} {_quoted(unit)}"
+        f"{unit.replace('_', ' ')} {_usd(listed.lines[0].rates.get(unit))} {quoted(unit)}"
         for unit in units
         if unit in FEES
     ]
@@ -290,20 +290,13 @@ def _prompt(above: int | None) -> str:
     return "short" if above is None else f"> {above:,}"
 
 
-def _quoted(unit: str) -> str:
-    from majordomo.meter.reading import Bucket
-    from majordomo.price.units import QUOTED_PER
-
-    if unit == Bucket.AUDIO_SECONDS:
-        return "$/hour"
-    return {10**6: "$/M", 10**3: "$/1k", 1: "$"}[QUOTED_PER[unit]]
-
-
 def _usd(rate: Decimal | None) -> str:
     return "" if rate is None else format(rate.normalize(), "f")
 
 
 def _list_json(listed: "PriceList") -> dict[str, Any]:
+    from majordomo.price.listing import quoted
+
     return {
         "provider": listed.provider,
         "entry": listed.entry,
@@ -311,7 +304,7 @@ def _list_json(listed: "PriceList") -> dict[str, Any]:
             {
                 "processing": line.processing,
                 "above": line.above,
-                "rates": {unit: {"usd": _usd(rate), "per": _quoted(unit)} for unit, rate in line.rates.items()},
+                "rates": {unit: {"usd": _usd(rate), "per": quoted(unit)} for unit, rate in line.rates.items()},
                 "inexact": line.inexact,
             }
             for line in listed.lines

@@ -8,7 +8,7 @@ import msgspec
 
 from majordomo.meter.reading import Bucket
 from majordomo.price.card import BATCH, STANDARD, Card, Kind, PriceBook, make_card
-from majordomo.price.units import REQUEST, at_length
+from majordomo.price.units import QUOTED_PER, REQUEST, at_length
 
 #: Near names offered for an unknown model.
 _SUGGESTIONS = 8
@@ -40,6 +40,24 @@ def price_lists(book: PriceBook, model: str, providers: Iterable[str], at_us: in
     """The lists of those of the providers that sell a model of this name."""
     found = (_price_list(book, name, model, at_us) for name in providers)
     return [listed for listed in found if listed]
+
+
+def quoted(unit: str) -> str:
+    """How a unit's rate is told: ``$/M`` for a million, ``$/1k``, ``$/hour``, ``$`` for each."""
+    if unit == Bucket.AUDIO_SECONDS:
+        return "$/hour"
+    return {10**6: "$/M", 10**3: "$/1k", 1: "$"}[QUOTED_PER[unit]]
+
+
+def models_named(book: PriceBook, part: str, providers: Iterable[str]) -> list[tuple[str, str]]:
+    """Every ``(provider, model)`` of the catalogue whose ``provider/model`` has each word of ``part`` in it."""
+    words = part.lower().split()
+    return [
+        (name, entry.id)
+        for name in providers
+        for entry in book.catalogue.models(book.catalogue_id(name)[0])
+        if all(word in f"{name}/{entry.id}".lower() for word in words)
+    ]
 
 
 def near_names(book: PriceBook, model: str, providers: Iterable[str]) -> list[str]:

@@ -18,6 +18,7 @@ from majordomo.report import (
     metrics,
     page,
     people,
+    prices,
     static_files,
     usage,
 )
@@ -97,6 +98,7 @@ def make_app(
         app.include_router(router)
     app.include_router(budgets.router)
     app.include_router(keys.router)
+    app.include_router(prices.router)
     return Envelope(app)
 
 
