@@ -17,6 +17,7 @@ from majordomo import logs
 from majordomo.admit.metadata import MetadataLimits
 from majordomo.budget.ledger import Ledger
 from majordomo.budget.watch import LOOK_SECONDS, Watch
+from majordomo.forward.providers import provider_names
 from majordomo.launch import Firsts, Launch, become_child, read_launch, report_ready
 from majordomo.places import Places
 from majordomo.price.adjustments import OverlayError
@@ -70,7 +71,14 @@ class BackOffice:
             settings.max_metadata_keys, settings.max_metadata_key_bytes, settings.max_metadata_value_bytes
         )
         intake = Intake(self._pricer, limits, self._writer.stats, Ledger())
-        self._server = Server(self._signs, Connections(self._dsn), self._pricer, intake, places.back_office_socket)
+        self._server = Server(
+            self._signs,
+            Connections(self._dsn),
+            self._pricer,
+            intake,
+            places.back_office_socket,
+            provider_names(settings.providers),
+        )
         self._migrated = asyncio.Event()
         self._prices_changed = asyncio.Event()
 

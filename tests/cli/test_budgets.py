@@ -95,15 +95,55 @@ def test_everything_wrong_is_told_at_once_and_nothing_is_made(majordomo: Run) ->
     assert majordomo("budgets", "raise", "b", "--by", "1", "--until", "soon", "--reason", "x")[0] == 2
 
 
-def test_a_scope_that_nothing_has_met_yet_is_pointed_out(majordomo: Run) -> None:
-    code, out, err = majordomo(
-        "budgets", "create", "--name", "b", "--limit", "5", "--metadata", "Taem=legal", "--model", "gtp-*",
-        "--provider", "opnai", "--json",
-    )  # fmt: skip
+def test_metadata_that_nobody_has_sent_yet_is_pointed_out(majordomo: Run) -> None:
+    code, out, err = majordomo("budgets", "create", "--name", "b", "--limit", "5", "--metadata", "Taem=legal", "--json")
+    assert code == 0
+    assert len(json.loads(out)["warnings"]) == 1
+    assert "Taem" in err
+
+
+SESSION = "11111111-2222-4333-8444-555555555555"
+UNSEEN = ("--model", "gtp-*", "--provider", "opnai", "--session", SESSION)
+
+
+def test_a_scope_that_matches_nothing_is_refused_unless_that_is_meant(majordomo: Run) -> None:
+    code, out, err = majordomo("budgets", "create", "--name", "b", "--limit", "5", *UNSEEN)
+    assert (code, out) == (1, "")
+    for told in ("gtp-*", "'opnai'", "known are anthropic", SESSION, "--allow-unseen"):
+        assert told in err
+    assert json.loads(majordomo("budgets", "list", "--json")[1]) == []
+    code, out, _ = majordomo("budgets", "create", "--name", "b", "--limit", "5", *UNSEEN, "--allow-unseen", "--json")
     assert code == 0
     assert len(json.loads(out)["warnings"]) == 3
-    for told in ("Taem", "gtp-*", "opnai"):
-        assert told in err
+    assert majordomo("budgets", "update", "b", "--limit", "6")[0] == 0  # what is not touched is not asked about
+    assert majordomo("budgets", "update", "b", "--provider", "atnhropic")[0] == 1
+    assert majordomo("budgets", "update", "b", "--provider", "anthropic")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["claude-opus*", "claude-opus-4-8-2026*", "gpt-4o", "gpt-?o", "*-flash", "gpt-4o-mini-2024-07-18", "CLAUDE-*"],
+)
+def test_models_that_a_price_list_knows_need_not_have_answered(majordomo: Run, pattern: str) -> None:
+    code, out, err = majordomo("budgets", "create", "--name", "b", "--limit", "5", "--model", pattern, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["warnings"] == []
+
+
+def test_a_model_that_has_answered_is_known(majordomo: Run, books: Books) -> None:
+    books.record([exchange(wall_us(), costs=DIME, model="ours-1")])
+    assert majordomo("budgets", "create", "--name", "b", "--limit", "5", "--model", "ours-*")[0] == 0
+
+
+def test_metadata_that_the_key_s_owner_has_set_otherwise_matches_nothing(majordomo: Run) -> None:
+    majordomo("keys", "create", "--name", "k", "--metadata", "Team=eng")
+    code, _, err = majordomo("budgets", "create", "--name", "b", "--limit", "5", "--key", "k", "--metadata", "Team=law")
+    assert code == 1
+    assert "Team=law: the key 'k' has Team=eng bound to it" in err
+    majordomo("keys", "create", "--name", "free")
+    both = ("--key", "k", "--key", "free")
+    assert majordomo("budgets", "create", "--name", "b", "--limit", "5", *both, "--metadata", "Team=law")[0] == 0
+    assert majordomo("budgets", "create", "--name", "c", "--limit", "5", "--key", "k", "--metadata", "Team=eng")[0] == 0
 
 
 def test_history_is_replayed_against_a_limit_or_a_budget(majordomo: Run, books: Books) -> None:

@@ -137,6 +137,12 @@ def test_everything_wrong_is_told_at_once(office: Office) -> None:
     assert office("POST", "", {"name": "b", "limit": "1", "scope": {}}).status == 422
     assert office("POST", "", {"name": "b", "limit": 1}).status == 422  # amounts are text
     assert office("GET", "/nothing").status == 404
+    unseen = {"name": "b", "limit": "1", "models": ["gtp-*"], "providers": ["opnai"]}
+    refused = office("POST", "", unseen).json["error"]
+    assert ["gtp-*" in one["problem"] for one in refused["details"]] == [True, False]
+    assert len(office("POST", "", unseen | {"allow_unseen": True}).json["warnings"]) == 2
+    assert office("PATCH", "/b", {"providers": ["nobody"]}).status == 422
+    assert office("PATCH", "/b", {"limit": "2"}).status == 200
 
 
 def test_the_past_is_replayed_without_changing_anything(office: Office) -> None:

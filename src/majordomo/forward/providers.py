@@ -1,6 +1,6 @@
 """Who the providers are: name, family, where they answer, and what becomes of a leading ``/v1``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -82,6 +82,11 @@ _BUILT_IN: tuple[tuple[str, str, Family, VersionPrefix], ...] = (
     ("novita",        "https://api.novita.ai/openai",                            Family.OPENAI,    "add"),
 )
 # fmt: on
+
+
+def provider_names(configured: Iterable[str]) -> frozenset[str]:
+    """Whom requests can be sent to: the built-in providers and those of the settings."""
+    return frozenset(configured).union(name for name, *_ in _BUILT_IN)
 
 
 def build_providers(configured: Mapping[str, Mapping[str, object]]) -> dict[str, Provider]:

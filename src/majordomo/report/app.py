@@ -1,5 +1,7 @@
 """The back office's application: readiness, metrics, the pages, and the control API under ``/api/v1``."""
 
+from collections.abc import Collection
+
 import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
@@ -63,11 +65,17 @@ class Readiness(BaseModel):
 
 
 def make_app(
-    sources: Sources, connections: Connections, pricer: Pricer, intake: Intake, live: Live | None = None
+    sources: Sources,
+    connections: Connections,
+    pricer: Pricer,
+    intake: Intake,
+    live: Live | None = None,
+    providers: Collection[str] = (),
 ) -> ASGIApp:
     """The application over what ``sources`` tell, what the database holds, and the prices of now.
 
-    ``live``: who looks on; whoever stops the application closes it first.
+    ``providers``: those that requests can be sent to, by name. ``live``: who looks on; whoever stops the
+    application closes it first.
     """
     app = FastAPI(
         title="Majordomo",
@@ -83,6 +91,7 @@ def make_app(
     app.state.connections = connections
     app.state.pricer = pricer
     app.state.intake = intake
+    app.state.providers = frozenset(providers or ())
     app.state.live = live or Live(connections, event_text)
     app.state.door = people.Door()
     errors.install(app)

@@ -58,7 +58,7 @@ class BudgetFields(_Body):
 
     def told(self) -> dict[str, Any]:
         """The fields of a draft that were named."""
-        named = self.model_dump(exclude_unset=True, exclude={"reason"})
+        named = self.model_dump(exclude_unset=True, exclude={"reason", "allow_unseen"})
         return {
             field: value
             for field, value in named.items()
@@ -71,12 +71,14 @@ class NewBudget(BudgetFields):
 
     name: Text
     limit: Text
+    allow_unseen: bool = False  # models, providers and sessions that nobody knows yet
 
 
 class BudgetChange(BudgetFields):
     """What is to be different, and why."""
 
     reason: Text | None = None
+    allow_unseen: bool = False
 
 
 class Reason(_Body):
@@ -274,11 +276,13 @@ async def list_budgets(request: Request, connection: Database) -> Budgets:
 
 
 @router.post("", status_code=HTTPStatus.CREATED, summary="Make a budget")
-async def create_budget(body: NewBudget, asking: Admin, connection: Database) -> BudgetOut:
+async def create_budget(body: NewBudget, asking: Admin, connection: Database, request: Request) -> BudgetOut:
     """What its present window has used counts already."""
     draft, org_id = await reach.with_key_ids(connection, body.told(), asking.org_id.bytes)
+    meant = define(Draft(**draft), bytes(16), org_id)
+    warned = await reach.check(connection, meant, _known(request), draft, allow_unseen=body.allow_unseen)
     made = await store.create(connection, Draft(**draft), _by(asking), org_id=org_id)
-    return await _out(connection, made, await reach.warnings(connection, made))
+    return await _out(connection, made, warned)
 
 
 @router.post("/simulate", summary="Replay the past against a limit")
@@ -317,12 +321,16 @@ async def get_history(budget: str, asking: Asking, connection: Database) -> Sigh
 
 
 @router.patch("/{budget}", summary="Change a budget")
-async def change_budget(budget: str, body: BudgetChange, asking: Admin, connection: Database) -> BudgetOut:
+async def change_budget(
+    budget: str, body: BudgetChange, asking: Admin, connection: Database, request: Request
+) -> BudgetOut:
     """Another scope, unit or window is counted anew from the beginning of the present window."""
     found = await store.find(connection, budget, asking.org_id.bytes)
     changes, _ = await reach.with_key_ids(connection, body.told(), found.org_id)
+    meant = define(_changed(draft_of(found), changes), found.id, found.org_id)
+    warned = await reach.check(connection, meant, _known(request), changes, allow_unseen=body.allow_unseen)
     changed = await store.update(connection, found, changes, _by(asking), body.reason)
-    return await _out(connection, changed, await reach.warnings(connection, changed))
+    return await _out(connection, changed, warned)
 
 
 @router.delete("/{budget}", status_code=HTTPStatus.NO_CONTENT, summary="Take a budget away")
@@ -373,6 +381,11 @@ async def _of_key(connection: Connection, budget: Budget, key_id: bytes) -> Budg
     told = {**with_standing(budget, shown), "warnings": []}
     told["keys"] = [key for key in told["keys"] if key.replace("-", "") == key_id.hex()]
     return BudgetOut.model_validate(plain(told))
+
+
+def _known(request: Request) -> reach.Known:
+    state = request.app.state
+    return reach.Known(state.providers, state.pricer.book)
 
 
 def _changed(draft: Draft, changes: dict[str, Any]) -> Draft:

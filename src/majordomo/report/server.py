@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,12 +25,21 @@ _GRACE_SECONDS = 2  # for answers under way when it stops
 class Server:
     """uvicorn under our rules: the socket is private, signals are somebody else's, and a restart begins anew."""
 
-    def __init__(self, sources: Sources, connections: Connections, pricer: Pricer, intake: Intake, path: Path) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        connections: Connections,
+        pricer: Pricer,
+        intake: Intake,
+        path: Path,
+        providers: Collection[str],
+    ) -> None:
         self._sources = sources
         self._connections = connections
         self._pricer = pricer
         self._intake = intake
         self._path = path
+        self._providers = providers
         self._running: uvicorn.Server | None = None
         self._live: Live | None = None
         self._stopping = False
@@ -43,7 +52,9 @@ class Server:
             OSError: the socket cannot be made.
         """
         # Imported here: the writer begins its work before half a second of imports.
-        made = await asyncio.to_thread(_make, self._sources, self._connections, self._pricer, self._intake)
+        made = await asyncio.to_thread(
+            _make, self._sources, self._connections, self._pricer, self._intake, self._providers
+        )
         server, self._live = made
         if self._stopping:
             return
@@ -88,7 +99,9 @@ def listen(path: Path) -> socket.socket:
     return listening
 
 
-def _make(sources: Sources, connections: Connections, pricer: Pricer, intake: Intake) -> "tuple[uvicorn.Server, Live]":
+def _make(
+    sources: Sources, connections: Connections, pricer: Pricer, intake: Intake, providers: Collection[str]
+) -> "tuple[uvicorn.Server, Live]":
     import uvicorn
 
     from majordomo.report.app import make_app
@@ -118,7 +131,7 @@ def _make(sources: Sources, connections: Connections, pricer: Pricer, intake: In
 
     server = Quiet(
         uvicorn.Config(
-            make_app(sources, connections, pricer, intake, live),
+            make_app(sources, connections, pricer, intake, live, providers),
             loop="none",
             http="httptools",
             ws="none",

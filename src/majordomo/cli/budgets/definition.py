@@ -22,12 +22,14 @@ from majordomo.cli.budgets.options import (
     SessionOption,
     UnitOption,
     UnpricedOption,
+    UnseenOption,
     WarnAtOption,
     WeekStartOption,
     WhichBudget,
     WindowOption,
     ZoneOption,
     draft_fields,
+    known,
 )
 from majordomo.cli.budgets.views import json_fields, show_budget, stand, tell
 from majordomo.cli.connection import ask
@@ -56,14 +58,16 @@ def create(
     fail: FailOption = None,
     warn_at: WarnAtOption = None,
     contact: ContactOption = None,
+    allow_unseen: UnseenOption = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
     """Make a budget. What its present window has used counts already."""
     from majordomo.budget import reach, store
-    from majordomo.budget.definition import Draft
+    from majordomo.budget.definition import Draft, define
 
+    settings = read_settings(config, data_dir)
     told = draft_fields(
         limit=limit, unit=unit, window=window, tz=tz, week_start=week_start, month_start=month_start, key=key,
         metadata=metadata, developer=developer, each=each, model=model, provider=provider, session=session, mode=mode,
@@ -72,10 +76,12 @@ def create(
 
     async def make(connection: Any) -> Any:
         draft, org_id = await reach.with_key_ids(connection, {"name": name, **told})
+        meant = define(Draft(**draft), bytes(16), org_id)
+        warned = await reach.check(connection, meant, known(settings), draft, allow_unseen=allow_unseen)
         made = await store.create(connection, Draft(**draft), who(), org_id=org_id)
-        return made, await reach.warnings(connection, made), await stand(connection, made)
+        return made, warned, await stand(connection, made)
 
-    made, warned, stands = ask(read_settings(config, data_dir), make)
+    made, warned, stands = ask(settings, make)
     for warning in warned:
         typer.echo(f"majordomo: note: {warning}", err=True)
     if as_json:
@@ -106,14 +112,19 @@ def update(
     fail: FailOption = None,
     warn_at: WarnAtOption = None,
     contact: ContactOption = None,
+    allow_unseen: UnseenOption = False,
     reason: ReasonOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
     """Change a budget. Another scope, unit or window is counted anew; '' takes a scope's option away."""
-    from majordomo.budget import reach, store
+    import msgspec
 
+    from majordomo.budget import reach, store
+    from majordomo.budget.definition import define, draft_of
+
+    settings = read_settings(config, data_dir)
     told = draft_fields(
         limit=limit, unit=unit, window=window, tz=tz, week_start=week_start, month_start=month_start, key=key,
         metadata=metadata, developer=developer, each=each, model=model, provider=provider, session=session, mode=mode,
@@ -125,10 +136,12 @@ def update(
     async def change(connection: Any) -> Any:
         found = await store.find(connection, budget)
         changes, _ = await reach.with_key_ids(connection, told, found.org_id)
+        meant = define(msgspec.structs.replace(draft_of(found), **changes), found.id, found.org_id)
+        warned = await reach.check(connection, meant, known(settings), changes, allow_unseen=allow_unseen)
         changed = await store.update(connection, found, changes, who(), reason)
-        return changed, await reach.warnings(connection, changed), await stand(connection, changed)
+        return changed, warned, await stand(connection, changed)
 
-    changed, warned, stands = ask(read_settings(config, data_dir), change)
+    changed, warned, stands = ask(settings, change)
     for warning in warned:
         typer.echo(f"majordomo: note: {warning}", err=True)
     tell(changed, stands, as_json)

@@ -1,10 +1,14 @@
 """The options of the commands about budgets, and the draft that they tell."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from majordomo.cli.options import pairs
+
+if TYPE_CHECKING:
+    from majordomo.budget.reach import Known
+    from majordomo.settings import Settings
 
 WhichBudget = Annotated[str, typer.Argument(metavar="BUDGET", help="Id or name.")]
 LimitOption = Annotated[str | None, typer.Option("--limit", help="The most that may be used.", show_default=False)]
@@ -90,10 +94,24 @@ WarnAtOption = Annotated[
     str | None,
     typer.Option("--warn-at", metavar="PERCENT,…", help="Tell at these shares, such as 50,80.", show_default=False),
 ]
+UnseenOption = Annotated[
+    bool, typer.Option("--allow-unseen", help="Take models, providers and sessions that nobody knows yet.")
+]
 ContactOption = Annotated[
     str | None, typer.Option("--contact", help="Whom a refused caller is told to ask.", show_default=False)
 ]
 ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why; the history keeps it.", show_default=False)]
+
+
+def known(settings: "Settings") -> "Known":
+    """Providers and models that need not have been seen to be there."""
+    from majordomo.budget.reach import Known
+    from majordomo.forward.providers import provider_names
+    from majordomo.places import Places
+    from majordomo.price.pricer import Pricer
+
+    pricer = Pricer.load(Places(settings.data_dir).prices_dir, settings.price_overlay)
+    return Known(provider_names(settings.providers), pricer.book)
 
 
 def draft_fields(
