@@ -18,7 +18,8 @@ from majordomo.record.database import Connection, connect
 
 ClaudeAt = Callable[..., ClaudeCode]
 
-#: What a reply used that costs $1.50, in a way that the gateway does not expect of the next one: 150 searches.
+#: What a reply used that costs $1.50, in a way that the gateway does not expect before it has seen it: 150 searches. It
+#: then expects them of the model, so each test has a model of its own.
 DEAR = usage(1_000, 10, searches=150)
 BASH = ToolCall("Bash", {"command": "echo a"})
 AGENT = ToolCall("Agent", {"description": "A part", "prompt": "Do it.", "subagent_type": "general-purpose"})
@@ -60,7 +61,9 @@ def test_it_stops_in_the_middle_of_its_work_after_one_request_and_says_why(
     claude_provider.queue(Script(tools=(BASH,), usage=DEAR))
     claude = claude_at()
     claude.go_through(claude_gateway, tag)
-    result = claude.ask("Work.", "--permission-mode", "acceptEdits", "--allowedTools", "Bash")
+    result = claude.ask(
+        "Work.", "--model", "claude-opus-4-8", "--permission-mode", "acceptEdits", "--allowedTools", "Bash"
+    )
     assert result.exit_code == 1
     assert (result.told["is_error"], result.told["api_error_status"]) == (True, 402)
     said = result.text
@@ -79,7 +82,7 @@ def test_the_next_prompt_works_when_the_budget_was_raised(
     claude_provider.queue(Script(text="Dear.", usage=DEAR), Script(text="Done."))
     claude = claude_at()
     claude.go_through(claude_gateway, tag)
-    with claude.conversation() as talk:
+    with claude.conversation("--model", "claude-opus-4-7") as talk:
         assert talk.say("One.").text == "Dear."
         assert talk.say("Two.").text.startswith("API Error: 402 ")
         tomorrow = moment_of(wall_us() + 86_400_000_000)
@@ -96,7 +99,7 @@ def test_a_sub_agent_is_stopped_and_so_is_the_main_loop_that_waits_for_it(
     claude_provider.queue(Script(tools=(AGENT,), usage=DEAR))
     claude = claude_at()
     claude.go_through(claude_gateway, tag)
-    result = claude.ask("Delegate.", "--permission-mode", "acceptEdits")
+    result = claude.ask("Delegate.", "--model", "claude-opus-4-6", "--permission-mode", "acceptEdits")
     assert result.exit_code == 1
     assert result.text.startswith("API Error: 402 ")
     assert len(claude_provider.messages()) == 1
@@ -111,7 +114,7 @@ def test_auto_mode_does_without_the_check_that_cannot_be_paid_and_stops(
     claude_provider.queue(Script(tools=(ToolCall("Bash", {"command": "touch a"}),), usage=DEAR))
     claude = claude_at()
     claude.go_through(claude_gateway, tag)
-    result = claude.ask("Work.", "--permission-mode", "auto")
+    result = claude.ask("Work.", "--model", "claude-sonnet-4-6", "--permission-mode", "auto")
     assert result.exit_code == 1
     assert result.text.startswith("API Error: 402 ")
     assert len(claude_provider.messages()) == 1
