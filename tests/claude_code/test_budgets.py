@@ -6,6 +6,7 @@ from typing import Any
 
 from claude_cli.cli import ClaudeCode
 from claude_cli.provider import ScriptedProvider, usage
+from claude_cli.terminal import Terminal
 from gateway_fixture import Gateway
 
 from majordomo.budget.definition import Draft
@@ -36,9 +37,10 @@ def ask_database(gateway: Gateway, question: Callable[[Connection], Awaitable[An
     return asyncio.run(asking())
 
 
-def limit(gateway: Gateway, tag: str, dollars: str) -> Budget:
+def limit(gateway: Gateway, tag: str, dollars: str, **also: Any) -> Budget:
     """A budget for the requests of one test."""
-    draft = Draft(name=tag, limit=dollars, window="lifetime", metadata={"Test-Case": tag}, contact="ann@example.com")
+    terms = {"name": tag, "window": "lifetime", "metadata": {"Test-Case": tag}, "contact": "ann@example.com"}
+    draft = Draft(limit=dollars, **(terms | also))
     made: Budget = ask_database(gateway, lambda connection: create(connection, draft, "a test"))
     return made
 
@@ -120,3 +122,60 @@ def test_auto_mode_does_without_the_check_that_cannot_be_paid_and_stops(
     assert len(claude_provider.messages()) == 1
     rows = claude_gateway.rows(tag, 2)
     assert {row["outcome"] for row in rows[1:]} == {"refused"}
+
+
+def test_with_a_subscription_s_login_it_stops_just_as_well(
+    claude_at: ClaudeAt, claude_gateway: Gateway, claude_provider: ScriptedProvider
+) -> None:
+    tag = claude_gateway.tag()
+    limit(claude_gateway, tag, "1.00")
+    claude_provider.queue(Script(tools=(BASH,), usage=DEAR))
+    claude = claude_at(CLAUDE_CODE_OAUTH_TOKEN="sk-ant-oat01-dummy-" + "x" * 40)
+    del claude.environment["ANTHROPIC_API_KEY"]
+    claude.go_through(claude_gateway, tag)
+    result = claude.ask("Work.", "--permission-mode", "acceptEdits", "--allowedTools", "Bash")
+    assert result.exit_code == 1
+    assert result.text.startswith("API Error: 402 ")
+    assert len(claude_provider.messages()) == 1
+    assert outcomes(claude_gateway, tag, 2) == [SERVED, REFUSED]
+
+
+def test_a_cap_in_turns_stops_the_main_loop_and_not_what_runs_beside_it(
+    claude_at: ClaudeAt, claude_provider: ScriptedProvider
+) -> None:
+    claude_provider.queue(Script(tools=(AGENT,)), Script(text="The part is done."), Script(text="Never asked for."))
+    claude = claude_at(claude_provider.url)
+    claude.go_behind_companion(None, "", "--max-turns", "1")
+    result = claude.ask("Delegate.", "--permission-mode", "acceptEdits")
+    assert result.exit_code == 1
+    assert result.text.startswith("API Error: 402 ")
+    assert "budget '--max-turns' has no room for this request: 1 of 1 turns spent" in result.text
+    assert [one.kind for one in claude_provider.messages()] == ["main", "agent"]
+
+
+def test_in_a_terminal_a_title_that_cannot_be_paid_disturbs_nobody_and_a_raise_lets_the_next_prompt_through(
+    claude_at: ClaudeAt, claude_gateway: Gateway, claude_provider: ScriptedProvider
+) -> None:
+    tag = claude_gateway.tag()
+    limit(claude_gateway, tag, "0.000001", name=f"{tag} titles", models=["claude-haiku*"])
+    budget = limit(claude_gateway, tag, "1.00")
+    claude_provider.queue(Script(text="Dear it was.", usage=DEAR), Script(text="Done at last."))
+    claude = claude_at()
+    claude.go_through(claude_gateway, tag)
+    with Terminal(claude) as terminal:
+        terminal.enter("work on it")
+        terminal.expect("Dear it was.")
+        assert "402" not in str(terminal.screen)
+        terminal.enter("more of it")
+        terminal.expect("API Error: 402 The budget")
+        tomorrow = moment_of(wall_us() + 86_400_000_000)
+        ask_database(claude_gateway, lambda c: raise_limit(c, budget, "5", tomorrow, "a test", "more work"))
+        terminal.enter("now then")
+        terminal.expect("Done at last.")
+        terminal.enter("/exit")
+        assert terminal.wait() == 0
+    rows = claude_gateway.rows(tag, 5)  # a title that was refused is asked for once more, with the next prompt
+    titles = [row["outcome"] for row in rows if row["requested_model"].startswith("claude-haiku")]
+    assert titles == ["refused", "refused"]
+    assert sorted(row["outcome"] for row in rows) == ["completed", "completed", *["refused"] * 3]
+    assert all(one.kind == "main" for one in claude_provider.messages())

@@ -60,11 +60,12 @@ def test_anthropic_for_python_makes_one_request(desk: RunningDesk, stream: bool)
     asked_once(desk, str(raised.value))
 
 
-def test_anthropic_for_python_makes_one_request_when_asynchronous(desk: RunningDesk) -> None:
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_anthropic_for_python_makes_one_request_when_asynchronous(desk: RunningDesk, stream: bool) -> None:
     async def run() -> None:
         url = f"http://127.0.0.1:{desk.port}"
         async with anthropic.AsyncAnthropic(base_url=url, api_key="k", default_headers=HEADERS) as client:
-            await client.messages.create(model="claude-opus-4-8", max_tokens=9, messages=MESSAGES)
+            await client.messages.create(model="claude-opus-4-8", max_tokens=9, messages=MESSAGES, stream=stream)
 
     with pytest.raises(anthropic.APIStatusError) as raised:
         asyncio.run(run())
@@ -75,6 +76,8 @@ CALLS: dict[str, Callable[[openai.OpenAI], Any]] = {
     "chat": lambda client: client.chat.completions.create(model="gpt-4o", messages=MESSAGES),
     "stream": lambda client: client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True),
     "responses": lambda client: client.responses.create(model="gpt-4o", input="Hello"),
+    "responses stream": lambda client: client.responses.create(model="gpt-4o", input="Hello", stream=True),
+    "images": lambda client: client.images.generate(model="gpt-image-1", prompt="A cat"),
     "embeddings": lambda client: client.embeddings.create(model="text-embedding-3-small", input="Hello"),
 }
 
@@ -86,6 +89,18 @@ def test_openai_for_python_makes_one_request(desk: RunningDesk, call: Callable[[
     with pytest.raises(openai.RateLimitError) as raised, client:
         call(client)
     assert raised.value.code == "insufficient_quota"
+    asked_once(desk, str(raised.value))
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_openai_for_python_makes_one_request_when_asynchronous(desk: RunningDesk, stream: bool) -> None:
+    async def run() -> None:
+        url = f"http://127.0.0.1:{desk.port}/v1"
+        async with openai.AsyncOpenAI(base_url=url, api_key="k", default_headers=HEADERS) as client:
+            await client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=stream)
+
+    with pytest.raises(openai.RateLimitError) as raised:
+        asyncio.run(run())
     asked_once(desk, str(raised.value))
 
 
@@ -102,10 +117,43 @@ def test_gemini_for_python_makes_one_request_even_where_it_is_set_to_retry(desk:
     asked_once(desk, str(raised.value))
 
 
-@pytest.mark.parametrize(("call", "status"), [("chat", 429), ("messages", 402)])
+@pytest.mark.parametrize("retries", [None, 3], ids=["as it comes", "set to retry"])
+def test_gemini_for_python_makes_one_request_for_a_stream(desk: RunningDesk, retries: int | None) -> None:
+    retrying = None if retries is None else types.HttpRetryOptions(attempts=retries, initial_delay=0.01)
+    options = types.HttpOptions(base_url=f"http://127.0.0.1:{desk.port}", headers=HEADERS, retry_options=retrying)
+    client = genai.Client(api_key="k", http_options=options)
+    with pytest.raises(genai.errors.ClientError) as raised:
+        list(client.models.generate_content_stream(model="gemini-2.5-flash", contents="Hello"))
+    assert raised.value.code == 402
+    asked_once(desk, str(raised.value))
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_gemini_for_python_makes_one_request_when_asynchronous(desk: RunningDesk, stream: bool) -> None:
+    async def run() -> None:
+        options = types.HttpOptions(base_url=f"http://127.0.0.1:{desk.port}", headers=HEADERS)
+        models = genai.Client(api_key="k", http_options=options).aio.models
+        if not stream:
+            await models.generate_content(model="gemini-2.5-flash", contents="Hello")
+            return
+        async for _ in await models.generate_content_stream(model="gemini-2.5-flash", contents="Hello"):
+            raise AssertionError("a piece of a refused reply")
+
+    with pytest.raises(genai.errors.ClientError) as raised:
+        asyncio.run(run())
+    asked_once(desk, str(raised.value))
+
+
+NODE_CALLS = {
+    "chat": 429, "chatStream": 429, "responses": 429, "responsesStream": 429, "embeddings": 429, "messages": 402,
+    "messagesStream": 402,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "status"), NODE_CALLS.items(), ids=list(NODE_CALLS))
 def test_the_node_sdks_make_one_request(desk: RunningDesk, call: str, status: int) -> None:
     installed(FOLDER)
-    model = {"chat": "gpt-4o", "messages": "claude-opus-4-8"}[call]
+    model = "claude-opus-4-8" if status == 402 else "gpt-4o"
     url = f"http://127.0.0.1:{desk.port}"
     calls = [{"name": call, "model": model, "headers": HEADERS, "retries": 2}]
     job = json.dumps({"openai": url + "/v1", "anthropic": url, "calls": calls})

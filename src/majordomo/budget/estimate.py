@@ -3,7 +3,7 @@
 Input: the provider's own count of the same conversation's last request, carried on by what the body has grown; else the
 body's size times the model's learned ratio of tokens to bytes. Output: a high quantile of what the model has answered
 so far, at most what the request allows. Cost: at the rates of the tier, context bracket and cache classes that are
-likely, and what the model's requests have cost besides tokens: searches, seconds, pictures. Bounded memory, no waiting;
+likely; of a model that is not billed by tokens, what its requests have cost so far. Bounded memory, no waiting;
 learning is one step per finished request.
 """
 
@@ -77,7 +77,7 @@ class Estimate(NamedTuple):
 class _Habits:
     """What requests for one model have used so far."""
 
-    __slots__ = ("besides", "outputs", "priced", "ratio", "read", "replies", "write")
+    __slots__ = ("outputs", "priced", "ratio", "read", "replies", "usd", "write")
 
     def __init__(self) -> None:
         self.ratio = FIRST_RATIO
@@ -85,7 +85,7 @@ class _Habits:
         self.write = 0.0
         self.outputs = [0] * _POWERS  # replies by the bit length of their output tokens
         self.replies = 0
-        self.besides = 0  # femto-dollars: what a request costs that its tokens do not tell
+        self.usd = 0  # femto-dollars: what a request without tokens costs, billed by time or by the piece
         self.priced = 0
 
     def output(self) -> int:
@@ -112,10 +112,10 @@ class _Habits:
             self.outputs = [replies // 2 for replies in self.outputs]
             self.replies = sum(self.outputs)
 
-    def learn_besides(self, usd: int) -> None:
-        """What one request cost besides its tokens, in femto-dollars."""
+    def learn_cost(self, usd: int) -> None:
+        """What one request without tokens cost, in femto-dollars."""
         self.priced += 1
-        self.besides += round((usd - self.besides) * max(_WEIGHT, 1 / self.priced))
+        self.usd += round((usd - self.usd) * max(_WEIGHT, 1 / self.priced))
 
 
 class _Last(NamedTuple):
@@ -168,9 +168,8 @@ class Estimator:
         opening = ask.opening
         model = ask.facts.model or ""
         habits = self._habits_of((opening.provider, model))
-        if close.bill.total_cost is not None:
-            told = close.prompt_tokens or close.output_tokens
-            habits.learn_besides((close.bill.tool_cost or 0) if told else close.bill.total_cost)
+        if close.bill.total_cost is not None and not (close.prompt_tokens or close.output_tokens):
+            habits.learn_cost(close.bill.total_cost)
         if close.prompt_tokens is None:
             return
         prompt, output = close.prompt_tokens, close.output_tokens or 0
@@ -207,18 +206,16 @@ class Estimator:
             counts = {Bucket.CHARACTERS: facts.characters}
         reading = Reading(parts=(Part(None, counts),), state=UsageState.ESTIMATED, service_tier=_asked_tier(facts))
         cost = self._prices.bill(ask.opening.provider, Api(ask.opening.api), reading, facts, ask.at_us).total_cost
-        if cost and facts.characters is not None:
-            return cost  # told exactly
         if cost:
-            return cost + habits.besides
+            return cost
         dearest = self._prices.dearest(ask.opening.provider, facts.model or "", ask.at_us)
         if dearest is None:
             return None
         if dearest.free:
             return 0
         # A class without a rate of its own, or a tier whose price is unknown: the dearest rates will do. What is not
-        # billed by tokens at all may be cheap, but it is not free: nothing may pass a spent budget as if it were.
-        return (dearest.text_cost(prompt, output) if cost is None else 0) + habits.besides or 1
+        # billed by tokens may be cheap, but it is not free: nothing may pass a spent budget as if it were.
+        return max(1, habits.usd, dearest.text_cost(prompt, output) if cost is None else 0)
 
     def _ceiling(self, ask: Ask, size: int, output: int, turns: int) -> Expected:
         dearest = self._prices.dearest(ask.opening.provider, ask.facts.model or "", ask.at_us)
