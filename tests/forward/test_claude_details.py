@@ -1,6 +1,7 @@
 """Details of Claude Code's requests, on their way through a desk: for which requests, and what is in them."""
 
 import json
+import threading
 
 import pytest
 from claude_requests import SESSION, recorded
@@ -134,3 +135,21 @@ def test_a_whole_stream_is_booked(desk: RunningDesk, providers: Providers) -> No
     close = served(desk, providers, ask(PATH, CLIENT, body=BODY), *EVENTS)
     assert close.claude is not None
     assert close.claude.usage_cost == 25 / 1e6 * 3 + 15 / 1e6 * 15
+
+
+def test_a_body_of_twenty_megabytes_is_sent_on_whole_and_read_all_the_same(
+    desk: RunningDesk, providers: Providers
+) -> None:
+    turns = [{"role": "user", "content": "x" * 10_000_000}, {"role": "assistant", "content": "y"}]
+    body = json.dumps({"model": "claude-sonnet-4-5", "messages": [*turns, turns[0]], "stream": True}).encode()
+    caller = desk.dial()
+    sending = threading.Thread(target=caller.send, args=(ask(PATH, CLIENT, body=body),))
+    sending.start()
+    provider = providers.accept()
+    assert provider.request().body == body
+    sending.join()
+    provider.send(REPLY)
+    close = desk.closed_row()
+    assert close.claude is not None
+    assert (close.claude.message_count, close.claude.query_class, close.claude.usage_cost) == (3, "main", 3.0)
+    assert close.problems == ()
