@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from claude_cli.cli import RUN_SECONDS, ClaudeCode
 from claude_cli.provider import ScriptedProvider, usage
 from claude_cli.terminal import Terminal
@@ -45,6 +46,21 @@ def ask(claude: ClaudeCode, out: Path, *arguments: str) -> tuple[float, str]:
     return float(json.loads(result)["total_cost_usd"]), done.stderr
 
 
+def pipe(claude: ClaudeCode, *arguments: str) -> tuple[float, str]:
+    """One prompt whose JSON result goes into a pipe, as for ``| jq``: its cost, and what was said."""
+    done = subprocess.run(
+        claude.command("-p", *arguments, "--", "Hello"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=claude.environment,
+        cwd=claude.work,
+        timeout=RUN_SECONDS,
+        check=True,
+    )
+    return float(json.loads(done.stdout.splitlines()[-1])["total_cost_usd"]), done.stderr
+
+
 def behind_companion(claude_at: ClaudeAt, provider: ScriptedProvider, **variables: str) -> ClaudeCode:
     claude = claude_at(provider.url, **variables)
     claude.go_behind_companion(None)
@@ -64,6 +80,21 @@ def test_an_equal_result_in_a_file_is_passed_over(
     assert cost > 0
     assert f"/usage shows {money(cost)}" in said
     assert "counted" not in said
+
+
+@pytest.mark.parametrize("form", [("json",), ("stream-json", "--verbose")])
+def test_a_result_in_a_pipe_is_compared_too(
+    claude_at: ClaudeAt, claude_provider: ScriptedProvider, form: tuple[str, ...]
+) -> None:
+    claude_provider.queue(Script(usage=usage(1_234, 77, read=5_000, short=300, long=40)))
+    cost, said = pipe(behind_companion(claude_at, claude_provider), "--output-format", *form)
+    assert f"/usage shows {money(cost)}" in said
+    assert "counted" not in said
+    claude = behind_companion(claude_at, claude_provider, ANTHROPIC_DEFAULT_OPUS_MODEL="claude-haiku-4-5")
+    claude_provider.queue(Script(usage=usage(1_000_000, 0)))
+    cost, said = pipe(claude, "--output-format", *form, "--model", NEW_MODEL)
+    assert cost == 1.0
+    assert "counted $1.00, booked here $5.00" in said
 
 
 def test_a_price_that_only_the_server_told_the_tool_is_known_to_the_companion(

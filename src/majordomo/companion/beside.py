@@ -12,6 +12,7 @@ from majordomo.companion.drift import DriftCheck
 from majordomo.companion.errors import tell
 from majordomo.companion.gateway import GatewayRefusedError
 from majordomo.companion.order import Order
+from majordomo.companion.result_pipe import ResultPipe
 from majordomo.companion.session import Session
 from majordomo.companion.title import Title
 from majordomo.companion.upstreams import Upstreams
@@ -25,15 +26,17 @@ def run_beside(
     upstreams: Upstreams,
     child: Child,
     signals: Signals,
+    pipe: ResultPipe | None,
     drift: DriftCheck | None,
 ) -> int:
     """Serve the child until it ends; its exit code. ``drift``: where the child is Claude Code, with its own account.
+    ``pipe``: what its standard output goes through.
 
     Raises:
         GatewayRefusedError: the gateway did not take the key, and the child was stopped for it.
     """
     logs.set_up("critical")  # the terminal is the child's
-    return uvloop.run(_serve(order, listening, upstreams, child, signals, drift))
+    return uvloop.run(_serve(order, listening, upstreams, child, signals, pipe, drift))
 
 
 async def _serve(
@@ -42,6 +45,7 @@ async def _serve(
     upstreams: Upstreams,
     child: Child,
     signals: Signals,
+    pipe: ResultPipe | None,
     drift: DriftCheck | None,
 ) -> int:
     loop = asyncio.get_running_loop()
@@ -67,6 +71,8 @@ async def _serve(
     title = Title(_STANDARD_ERROR)
     showing = loop.create_task(title.keep(session.caps_status))
     await ended.wait()
+    if pipe is not None:
+        await asyncio.to_thread(pipe.finish)
     showing.cancel()
     title.restore()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

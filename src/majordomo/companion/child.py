@@ -28,8 +28,8 @@ def not_found(program: str) -> CompanionError:
 class Child:
     """A started command."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start it.
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], output: int | None = None) -> None:
+        """Start it. ``output``: its standard output, if not ours.
 
         Raises:
             CompanionError: it cannot be started.
@@ -44,7 +44,9 @@ class Child:
                 os._exit(1)
 
         try:
-            self._process = subprocess.Popen(list(command), env=dict(environment), preexec_fn=between_fork_and_exec)
+            self._process = subprocess.Popen(
+                list(command), env=dict(environment), stdout=output, preexec_fn=between_fork_and_exec
+            )
         except FileNotFoundError:
             raise not_found(command[0]) from None
         except OSError as wrong:

@@ -17,8 +17,8 @@ import msgspec
 from majordomo.companion.claude_files import MAX_STATE_BYTES, ClaudeFileError, read_text
 from majordomo.meter.claude_release import Price
 
-#: Of a file that the child's output went to, this much of the end is looked at: a result is some KB.
-_MAX_RESULT_BYTES = 16 * 1024 * 1024
+#: Of what the child printed, this much of the end is looked at: a result is some KB.
+MAX_RESULT_BYTES = 16 * 1024 * 1024
 
 _PATH_BYTES = 1024  # MAXPATHLEN of macOS
 
@@ -140,7 +140,7 @@ def _read(state: Path) -> _State:
 class ResultFile:
     """The file that the child's standard output goes to, where it is one: it can be read without being in the way.
 
-    A pipe or a terminal cannot; then there is nothing to compare with.
+    What goes into a pipe is seen on its way (``ResultPipe``); a terminal tells nothing.
     """
 
     def __init__(self, descriptor: int, start: int) -> None:
@@ -150,7 +150,7 @@ class ResultFile:
     @classmethod
     def of_child(cls, command: Sequence[str], descriptor: int = 1) -> "ResultFile | None":
         """For a child about to be started with ``command``; None if it will leave no result in a file."""
-        if not _prints_result(command):
+        if not prints_result(command):
             return None
         try:
             found = os.fstat(descriptor)
@@ -169,8 +169,8 @@ class ResultFile:
             with open(reader, "rb") as file:  # noqa: PTH123 - a descriptor
                 if not os.path.sameopenfile(reader, self._descriptor):
                     return None
-                file.seek(max(self._start, os.fstat(reader).st_size - _MAX_RESULT_BYTES))
-                text = file.read(_MAX_RESULT_BYTES)
+                file.seek(max(self._start, os.fstat(reader).st_size - MAX_RESULT_BYTES))
+                text = file.read(MAX_RESULT_BYTES)
         except OSError:
             return None
         return last_result(text)
@@ -197,7 +197,8 @@ def last_result(text: bytes) -> Recorded | None:
     return None
 
 
-def _prints_result(command: Sequence[str]) -> bool:
+def prints_result(command: Sequence[str]) -> bool:
+    """Whether Claude Code, started so, prints a JSON result."""
     for word, following in zip(command, [*command[1:], ""], strict=True):
         if word == "--":
             return False

@@ -9,14 +9,21 @@ A difference that none explains is told: this CLI counts in another way than the
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from majordomo.companion.claude_state import Recorded, ResultFile, last_sessions
+from majordomo.companion.claude_state import Recorded, last_sessions
 from majordomo.meter.claude_display import money
 from majordomo.meter.claude_release import LONG_SUFFIX, RELEASE
 
 #: USD. Less than any token costs, and more than doubles lose when they are added in another order.
 TOLERANCE = 1e-9
+
+
+class Result(Protocol):
+    """Where a child's JSON result can be seen."""
+
+    def read(self) -> Recorded | None:
+        """The last one; None if there is none."""
 
 
 class Booking(NamedTuple):
@@ -46,7 +53,7 @@ class _Account(NamedTuple):
 class DriftCheck:
     """Made before the child ends, best right after it starts: what is written until then is not its own."""
 
-    def __init__(self, state: Path, result: ResultFile | None = None) -> None:
+    def __init__(self, state: Path, result: Result | None = None) -> None:
         self._state = state
         self._result = result
         self._before = last_sessions(state)

@@ -21,6 +21,7 @@ from majordomo.companion.watcher import Watcher
 
 if TYPE_CHECKING:
     from majordomo.companion.drift import DriftCheck
+    from majordomo.companion.result_pipe import ResultPipe
 
 
 def execute(order: Order, command: Sequence[str]) -> int:
@@ -45,15 +46,27 @@ def execute(order: Order, command: Sequence[str]) -> int:
     upstreams = Upstreams.find(order, claude, child_waits=True)
     with Watcher(upstreams.gateway, order.session_id, (listening.fileno(),)):
         variables = claude.variables(url_of(listening), None if upstreams.through_gateway else upstreams.direct_url)
-        child = Child(claude.command(variables), claude.environment(variables))
+        pipe = _result_pipe(claude, command)
+        child = Child(claude.command(variables), claude.environment(variables), pipe.writing if pipe else None)
         signals = Signals(child)
-        drift = _drift_check(claude, command)
+        if pipe is not None:
+            pipe.start()
+        drift = _drift_check(claude, command, pipe)
         from majordomo.companion.beside import run_beside
 
-        return run_beside(order, listening, upstreams, child, signals, drift)
+        return run_beside(order, listening, upstreams, child, signals, pipe, drift)
 
 
-def _drift_check(claude: ClaudeChild, command: Sequence[str]) -> "DriftCheck | None":
+def _result_pipe(claude: ClaudeChild, command: Sequence[str]) -> "ResultPipe | None":
+    """Where Claude Code prints its result into a pipe: a place to see it go by."""
+    if not claude.is_claude_code or not any("--output-format" in word for word in command):
+        return None
+    from majordomo.companion.result_pipe import ResultPipe
+
+    return ResultPipe.of_child(command)
+
+
+def _drift_check(claude: ClaudeChild, command: Sequence[str], pipe: "ResultPipe | None") -> "DriftCheck | None":
     """Remember what Claude Code has recorded so far, so that what this session adds can be compared at its end."""
     if not claude.is_claude_code:
         return None
@@ -61,7 +74,7 @@ def _drift_check(claude: ClaudeChild, command: Sequence[str]) -> "DriftCheck | N
     from majordomo.companion.claude_state import ResultFile
     from majordomo.companion.drift import DriftCheck
 
-    return DriftCheck(state_file(os.environ, Path.home()), ResultFile.of_child(command))
+    return DriftCheck(state_file(os.environ, Path.home()), pipe or ResultFile.of_child(command))
 
 
 def _stand_aside(command: Sequence[str], cloud: str, claude: ClaudeChild) -> None:
