@@ -96,6 +96,8 @@ def send_to(app: Any, run: Callable[[Any], Any]) -> Callable[..., Reply]:
         pieces = list(body) if isinstance(body, list) else [body]
 
         async def receive() -> dict[str, Any]:
+            if not pieces:
+                await asyncio.Event().wait()  # nothing more comes, and nobody hangs up
             piece = pieces.pop(0)
             return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import typer
 
+from majordomo.cli import usage_export
 from majordomo.cli.connection import ask
 from majordomo.cli.options import ConfigOption, DataDirOption, JsonOption, read_settings
 from majordomo.cli.tables import print_json
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from majordomo.report.questions.scope import Scope
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command(name="export")(usage_export.export)
 
 FromOption = Annotated[
     str | None,

@@ -12,6 +12,8 @@ from majordomo.report.errors import ApiError
 
 #: Questions asked at one time; further ones wait. The writer and the front desks have connections of their own.
 POOL_SIZE = 8
+#: Exports under way at one time: each holds a connection for as long as its caller takes, and others want to ask, too.
+MOST_EXPORTS = 3
 #: Longest wait for a free connection (s): whoever asks is told sooner than a browser gives up.
 WAIT_SECONDS = 10.0
 #: A question that runs longer is cut off (ms): pages are made from sums, and no reader waits for half a minute.
@@ -28,6 +30,13 @@ QUESTION_TOO_LONG = ApiError(
     "the database took too long for this; ask about less time, or with fewer filters",
 )
 
+EXPORTS_BUSY = ApiError(
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "exports_busy",
+    f"{MOST_EXPORTS} exports are under way, which is as many as there may be at one time; ask again once one has ended",
+    headers={"Retry-After": "10"},
+)
+
 
 class Connections:
     """A pool that is opened when first asked for, and again after the database was away."""
@@ -36,6 +45,7 @@ class Connections:
         self._dsn = dsn
         self._pool: Pool | None = None
         self._opening = asyncio.Lock()
+        self._exports = 0
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Connection]:
@@ -62,6 +72,22 @@ class Connections:
                 yield connection
             finally:
                 connection.terminate()
+
+    @asynccontextmanager
+    async def exporting(self) -> AsyncIterator[Connection]:
+        """A connection for an export, which may take long.
+
+        Raises:
+            ApiError: 429, there are as many already as there may be; 503, as ``acquire``.
+        """
+        if self._exports >= MOST_EXPORTS:
+            raise EXPORTS_BUSY
+        self._exports += 1
+        try:
+            async with self.acquire() as connection:
+                yield connection
+        finally:
+            self._exports -= 1
 
     async def _opened(self) -> Pool:
         async with self._opening:

@@ -3,17 +3,24 @@
 import datetime as dt
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from majordomo.meter.reading import Bucket, Part
 from majordomo.price.bill import usd
 from majordomo.price.card import PROMPT_BUCKETS, Card, Kind, Rates
-from majordomo.price.pricer import Pricer
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 REQUEST_FEE = "request_fee"
+
+
+class Cards(Protocol):
+    """Where rate cards come from: a pricer, or something that keeps what one gave."""
+
+    def card(self, kind: Kind, at_us: int) -> Card:
+        """The card for a kind of request at a moment (microseconds since the Unix epoch)."""
+        ...
 
 
 class BilledBucket(msgspec.Struct, frozen=True):
@@ -26,17 +33,13 @@ class BilledBucket(msgspec.Struct, frozen=True):
     cost: Decimal | None
 
 
-def billed_buckets(row: Mapping[str, Any], pricer: Pricer | None) -> list[BilledBucket]:
+def billed_buckets(row: Mapping[str, Any], cards: Cards | None) -> list[BilledBucket]:
     """Every billed quantity of a row as ``request`` gives it.
 
     Rates are told only if they add up to the very cost that the row has: prices may have changed since.
     """
-    billed = row.get("billed") or {}
-    try:
-        parts = msgspec.convert(billed.get("parts", []), list[Part])
-    except (msgspec.ValidationError, AttributeError):
-        return []
-    rated = _rated(row, billed, parts, pricer) if pricer is not None and row["total_cost"] is not None else None
+    parts = _parts(row)
+    rated = rated_buckets(row, cards) if cards is not None and row["total_cost"] is not None else None
     if rated is not None and sum((line.cost or Decimal(0) for line in rated), Decimal(0)) == row["total_cost"]:
         return rated
     return [
@@ -46,16 +49,16 @@ def billed_buckets(row: Mapping[str, Any], pricer: Pricer | None) -> list[Billed
     ]
 
 
-def _rated(
-    row: Mapping[str, Any], billed: dict[str, Any], parts: list[Part], pricer: Pricer
-) -> list[BilledBucket] | None:
+def rated_buckets(row: Mapping[str, Any], cards: Cards) -> list[BilledBucket] | None:
+    """Every billed quantity of a row at the rates that these cards have; None if one has no rate there."""
+    billed = row.get("billed") or {}
     at_us = (row["requested_at"] - _EPOCH) // dt.timedelta(microseconds=1)
     lines = []
-    for number, part in enumerate(parts):
+    for number, part in enumerate(_parts(row)):
         model = part.model or row["model"] or ""
         speed, geo, batch = billed.get("speed"), billed.get("geo"), bool(billed.get("batch"))
         kind = Kind(row["provider"], model, row["service_tier"], speed, geo, batch)
-        card = pricer.card(kind, at_us)
+        card = cards.card(kind, at_us)
         rates = _rates(card, part)
         for bucket, count in part.counts.items():
             if bucket not in rates:
@@ -67,6 +70,14 @@ def _rated(
         if number == 0 and card.request_fee:
             lines.append(BilledBucket(model, REQUEST_FEE, 1, usd(card.request_fee), usd(card.request_fee)))
     return lines
+
+
+def _parts(row: Mapping[str, Any]) -> list[Part]:
+    """What the row was billed for; nothing where it does not say so in our own form."""
+    try:
+        return msgspec.convert((row.get("billed") or {}).get("parts", []), list[Part])
+    except (msgspec.ValidationError, AttributeError):
+        return []
 
 
 def _rates(card: Card, part: Part) -> Rates:

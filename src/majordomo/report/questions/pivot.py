@@ -18,6 +18,7 @@ from majordomo.report.sql import question
 
 DEFAULT_VALUES = 10
 MOST_VALUES = 1000  # values of one answer; further ones are its rest
+MOST_EXPORTED = 100_000  # values of a file
 MOST_SERIES = 50  # of one chart; nobody tells more colours apart
 
 
@@ -83,9 +84,10 @@ async def breakdown(
     limit: int = DEFAULT_VALUES,
     order: str = cells.ORDERS[0],
     shown: Sequence[str] | None = None,
+    most: int = MOST_VALUES,
 ) -> Breakdown:
-    """Usage by one dimension: the ``limit`` foremost values, or those ``shown``, and the rest."""
-    wanted = Wanted(by=by, limit=_bounded(limit, MOST_VALUES), order=order, shown=_tuple(shown))
+    """Usage by one dimension: the ``limit`` foremost values (at most ``most``), or those ``shown``, and the rest."""
+    wanted = Wanted(by=by, limit=_bounded(limit, most), order=order, shown=_tuple(shown))
     rows = await cells.add_up(connection, scope, wanted)
     usages: dict[str | None, Usage] = {}
     rest, rest_values = None, 0

@@ -73,7 +73,7 @@ async def show_latency(
     """The 50th, 95th and 99th percentile of response time and time to first byte, of all requests that have them."""
     async with reading(request) as connection:
         asked = await understand(connection, asking, given)
-        by = asked.dimension(group_by) if group_by is not None else None
+        by = understood(lambda: asked.dimension(group_by)) if group_by is not None else None
         width = granularity or usual_granularity(asked.period)
         starts = understood(lambda: bucket_starts(asked.period, width))
         found = await latency(connection, asked.scope, starts, by, limit)

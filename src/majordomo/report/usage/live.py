@@ -17,8 +17,9 @@ from majordomo.report.errors import ApiError
 from majordomo.report.identity import Asking, principal
 from majordomo.report.live import MOST_EVENTS, CrowdedError, Event, Live, View, Watcher
 from majordomo.report.questions import latest
+from majordomo.report.questions.asking import Common
 from majordomo.report.questions.filters import MOST_FILTERS
-from majordomo.report.usage.parameters import Common, reading, understand
+from majordomo.report.usage.parameters import reading, understand
 from majordomo.report.usage.requests import line_out
 
 router = APIRouter(prefix="/api/v1/usage", tags=["usage"])

@@ -6,29 +6,23 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Annotated, Final, Literal, TypeVar
 
-import msgspec
 from fastapi import Depends, Query, Request
 
 from majordomo.record.database import Connection
 from majordomo.report.errors import ApiError
 from majordomo.report.identity import Principal
-from majordomo.report.questions.cells import Scope
+from majordomo.report.questions import asking as questions
+from majordomo.report.questions.asking import Asked, Common
 from majordomo.report.questions.cursors import MOST_CURSOR_CHARACTERS
-from majordomo.report.questions.dimensions import (
-    BUILT_IN,
-    MOST_NAME_CHARACTERS,
-    Dimension,
-    UnknownDimensionError,
-    dimension,
-)
-from majordomo.report.questions.filters import MOST_FILTERS, Filter, FilterError, parse_filters
-from majordomo.report.questions.known import Known, known
-from majordomo.report.questions.periods import PRESETS, Period, period
+from majordomo.report.questions.dimensions import BUILT_IN, MOST_NAME_CHARACTERS, UnknownDimensionError
+from majordomo.report.questions.filters import MOST_FILTERS, FilterError
+from majordomo.report.questions.periods import PRESETS
 from majordomo.report.questions.snapshot import snapshot
 from majordomo.report.questions.times import TimeError
 
 _Found = TypeVar("_Found")
 _MOST_TIME_CHARACTERS: Final = 64
+NOT_UNDERSTOOD: Final = (TimeError, FilterError, UnknownDimensionError)
 
 DimensionParameter = Annotated[
     str,
@@ -45,16 +39,6 @@ CompareParameter = Annotated[
 CursorParameter = Annotated[
     str | None, Query(max_length=MOST_CURSOR_CHARACTERS, description="The `next_cursor` of the page before.")
 ]
-
-
-class Common(msgspec.Struct, frozen=True):
-    """What nearly every question is asked with, as it came: which requests, in which time."""
-
-    preset: str | None
-    since: str | None
-    until: str | None
-    zone: str
-    filters: list[str]
 
 
 async def _common(
@@ -103,64 +87,28 @@ async def _common(
 Given = Annotated[Common, Depends(_common)]
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """A question's common part, understood: which requests, in which time."""
-
-    period: Period
-    scope: Scope
-
-    @property
-    def known(self) -> Known:
-        """The names that the organisation's questions may use."""
-        return self.scope.known
-
-    @property
-    def previous(self) -> Scope:
-        """The same requests in the time of the same length before."""
-        before = self.period.previous
-        return msgspec.structs.replace(self.scope, since=before.since, until=before.until, running=False)
-
-    def dimension(self, given: str) -> Dimension:
-        """The dimension of this name.
-
-        Raises:
-            ApiError: 422, the organisation has none such.
-        """
-        return understood(lambda: dimension(given, self.scope.known.metadata))
-
-
 async def understand(connection: Connection, asking: Principal, given: Common) -> Asked:
     """What the common parameters mean for whoever asks.
 
     Raises:
         ApiError: 422, one of them is not understood; the message says what is allowed.
     """
-    span = understood(lambda: period(given.preset, given.since, given.until, given.zone, dt.datetime.now(dt.UTC)))
-    names = await known(connection, asking.org_id)
-    chosen = understood(lambda: parse_filters(given.filters, names.metadata))
-    scope = Scope(
-        org_id=asking.org_id,
-        since=span.since,
-        until=span.until,
-        running=span.running,
-        filters=tuple(_with_key_ids(one, names) for one in chosen),
-        known=names,
-    )
-    return Asked(span, scope)
+    try:
+        return await questions.understand(connection, asking.org_id, given, dt.datetime.now(dt.UTC))
+    except NOT_UNDERSTOOD as wrong:
+        raise _invalid(wrong) from None
 
 
 def understood(read: Callable[[], _Found]) -> _Found:
     """What ``read`` gives; where it does not understand, 422 with its words."""
     try:
         return read()
-    except (TimeError, FilterError, UnknownDimensionError) as wrong:
-        raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", str(wrong)) from None
+    except NOT_UNDERSTOOD as wrong:
+        raise _invalid(wrong) from None
 
 
-def _with_key_ids(chosen: Filter, names: Known) -> Filter:
-    if chosen.dimension != Dimension("key"):
-        return chosen
-    return understood(lambda: names.with_key_ids(chosen))
+def _invalid(wrong: Exception) -> ApiError:
+    return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", str(wrong))
 
 
 @asynccontextmanager

@@ -87,7 +87,7 @@ async def breakdown(
     """The foremost values, those without one, and the rest: they always add up to the total."""
     async with reading(request) as connection:
         asked = await understand(connection, asking, given)
-        by = asked.dimension(group_by)
+        by = understood(lambda: asked.dimension(group_by))
         found = await pivot.breakdown(connection, asked.scope, by, limit, order)
         before = None
         if compare:
@@ -137,7 +137,7 @@ async def timeseries(
     metrics = list(dict.fromkeys(metric or _DEFAULT_METRICS))
     async with reading(request) as connection:
         asked = await understand(connection, asking, given)
-        by = asked.dimension(group_by) if group_by is not None else None
+        by = understood(lambda: asked.dimension(group_by)) if group_by is not None else None
         width = granularity or usual_granularity(asked.period)
         starts = understood(lambda: bucket_starts(asked.period, width))
         found = await pivot.timeline(connection, asked.scope, starts, by, limit, order)
