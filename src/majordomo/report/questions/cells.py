@@ -18,7 +18,9 @@ from majordomo.report.questions.relations import ACTIVATION_LAG, Parameters, Rel
 from majordomo.report.questions.scope import BEGINNING, END, HOUR, Pieces, Stretch, cut, only_rows
 from majordomo.report.sql import question
 
-_IN_SUMS_BY_MODEL: Final = frozenset((Dimension("provider"), Dimension("model"), Dimension("key")))
+_IN_SUMS_BY_MODEL: Final = frozenset(
+    (Dimension("provider"), Dimension("model"), relations.PROVIDER_AND_MODEL, Dimension("key"))
+)
 _KEY: Final = Dimension("key")
 
 #: What values can be ordered by, foremost first.

@@ -21,6 +21,10 @@ from majordomo.report.sql import question
 #: later.
 ACTIVATION_LAG: Final = dt.timedelta(minutes=5)
 
+#: Not for people: what has one price list, both in one value. No name of a provider has the separator in it.
+PROVIDER_AND_MODEL: Final = Dimension("provider_and_model")
+SEPARATOR: Final = "\x1f"
+
 #: What is summed, in the order of ``Usage``.
 COUNTS: Final = (
     "requests",
@@ -76,6 +80,7 @@ class Relation(msgspec.Struct, frozen=True):
 _BUILT_IN_ON_ROWS: Final = {
     "provider": "r.provider",
     "model": "nullif(r.model, '')",
+    PROVIDER_AND_MODEL.name: "r.provider || chr(31) || coalesce(r.model, '')",
     "key": "r.majordomo_api_key_id::text",
     "status": "r.status_code::text",
     "outcome": "r.outcome",
@@ -105,7 +110,12 @@ def rows_with(dimensions: Iterable[Dimension]) -> Relation:
 
 def by_model(tier: str) -> Relation:
     """Sums by key, provider and model; ``tier`` is ``hourly`` or ``daily``."""
-    columns = {"provider": "s.provider", "model": "nullif(s.model, '')", "key": "s.majordomo_api_key_id::text"}
+    columns = {
+        "provider": "s.provider",
+        "model": "nullif(s.model, '')",
+        PROVIDER_AND_MODEL.name: "s.provider || chr(31) || s.model",
+        "key": "s.majordomo_api_key_id::text",
+    }
     return Relation(f"usage_by_model_{tier} s", "s.bucket_start", columns, ", ".join(AMOUNTS), "s.org_id")
 
 

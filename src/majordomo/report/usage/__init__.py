@@ -1,6 +1,7 @@
 """Routes under ``/api/v1/usage``: what was used, by whom, for how much; one file for each kind of question."""
 
 from majordomo.report.usage import (
+    caching,
     claude_code,
     dimensions,
     errors,
@@ -14,5 +15,6 @@ from majordomo.report.usage import (
 )
 
 routers = tuple(
-    part.router for part in (sums, requests, live, errors, latency, runs, claude_code, what_if, dimensions, export)
+    part.router
+    for part in (sums, requests, live, errors, latency, caching, runs, claude_code, what_if, dimensions, export)
 )

@@ -39,7 +39,7 @@ function contents(query, summary, latency, earlier) {
     <${Caveats} answer=${summary.answer} />
     <${TopList} query=${query} name="left" of=${["model", "provider", "key", "status", "client", "query_class", "session", "run"]} />
     <${TopList} query=${query} name="right" of=${[]} metadata />
-    <div class="stack"><${Classes} summary=${summary} /><${Latency} latency=${latency} /></div>
+    <div class="stack"><${Classes} query=${query} summary=${summary} /><${Latency} latency=${latency} /></div>
     <${Errors} query=${query} />
   </div>`;
 }
