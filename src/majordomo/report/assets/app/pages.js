@@ -10,5 +10,13 @@ export const pages = [
   { path: "/errors", title: "Errors", group: "look", load: () => import("./pages/errors.js") },
   { path: "/latency", title: "Latency", group: "look", load: () => import("./pages/latency.js") },
   { path: "/what-if", title: "What if", group: "look", load: () => import("./pages/what_if.js") },
+  { path: "/claude-code", title: "Claude Code", group: "look", load: () => import("./pages/claude_code.js") },
+  { path: "/claude-code/:id", title: "Claude Code session", group: "none", load: () => import("./pages/claude_session.js") },
+  { path: "/budgets", title: "Budgets", group: "manage", load: () => import("./pages/budgets.js") },
+  { path: "/budgets/:id", title: "Budget", group: "none", load: () => import("./pages/budget.js") },
+  { path: "/keys", title: "Gateway keys", group: "manage", load: () => import("./pages/keys.js") },
+  { path: "/keys/:id", title: "Gateway key", group: "none", load: () => import("./pages/key.js") },
+  { path: "/prices", title: "Prices", group: "manage", load: () => import("./pages/prices.js") },
+  { path: "/prices/*", title: "Price of a model", group: "none", load: () => import("./pages/price.js") },
   { path: "/sign-in", title: "Sign in", group: "none", open: true, load: () => import("./pages/sign_in.js") },
 ];

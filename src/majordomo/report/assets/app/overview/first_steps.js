@@ -1,6 +1,7 @@
 // What a new user sees instead of empty panels: the lines to paste.
 import { html } from "../ui.js";
 import { isAdmin } from "../session.js";
+import { claudeSettings } from "../keys/use.js";
 import { Code } from "../parts/copy.js";
 import { Panel } from "../parts/panel.js";
 
@@ -11,19 +12,6 @@ curl ${base}/v1/chat/completions \\
   -H "X-Majordomo-Feature: first-steps" \\
   -H "Content-Type: application/json" \\
   -d '{"model": "gpt-5-mini", "messages": [{"role": "user", "content": "Say hello."}]}'`;
-
-const claude = (base) =>
-  JSON.stringify(
-    {
-      env: {
-        ANTHROPIC_BASE_URL: base,
-        ANTHROPIC_CUSTOM_HEADERS: "X-Majordomo-Key: mdm_sk_...\nX-Majordomo-Client: claude-code",
-        ENABLE_TOOL_SEARCH: "true",
-      },
-    },
-    null,
-    2,
-  );
 
 const python = (base) => `from openai import OpenAI
 
@@ -37,12 +25,12 @@ export function FirstSteps({ session }) {
   return html`<div class="stack">
     <${Panel} title="No request has come yet">
       <p>Send one through the gateway, and it is here within a second. It takes a <b>gateway key</b>: the first start printed
-        one; ${isAdmin(session) ? html`<code>majordomo keys create --name me</code> makes another.` : "an admin of your organisation makes others."}
+        one; ${isAdmin(session) ? html`<a href="/keys">Gateway keys</a> makes another.` : "an admin of your organisation makes others."}
         Your provider's own key goes where it always went.</p>
     <//>
     <div class="grid">
       <${Panel} title="From a terminal"><${Code} text=${curl(base)} label="curl line" /><//>
-      <${Panel} title="Claude Code: ~/.claude/settings.json"><${Code} text=${claude(base)} label="Settings of Claude Code" /><//>
+      <${Panel} title="Claude Code: ~/.claude/settings.json"><${Code} text=${claudeSettings("mdm_sk_...")} label="Settings of Claude Code" /><//>
       <${Panel} title="Python"><${Code} text=${python(base)} label="Python client" /><//>
       <${Panel} title="Then">
         <p>Every <code>X-Majordomo-Something</code> header becomes metadata, and metadata is what you slice by here:

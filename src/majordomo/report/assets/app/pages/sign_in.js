@@ -4,6 +4,7 @@ import { send } from "../api.js";
 import { go } from "../router.js";
 import { begin } from "../session.js";
 import { Field } from "../parts/field.js";
+import { useForm } from "../parts/form.js";
 import { Problem } from "../parts/problem.js";
 
 const LEAST_PASSWORD = 10;
@@ -27,21 +28,6 @@ export default function SignIn({ query }) {
 function nextOf(query) {
   const next = query.get("next") ?? "";
   return /^\/(?![/\\])/.test(next) && !next.startsWith("/sign-in") ? next : "/";
-}
-
-function useForm(ask, after) {
-  const [state, set] = useState({ error: null, waiting: false });
-  const submit = async (event) => {
-    event.preventDefault();
-    const given = Object.fromEntries([...new FormData(event.currentTarget)].filter(([, value]) => value !== ""));
-    set({ error: null, waiting: true });
-    try {
-      after(await ask(given));
-    } catch (error) {
-      set({ error, waiting: false });
-    }
-  };
-  return { ...state, submit };
 }
 
 function Password({ after }) {
