@@ -25,7 +25,7 @@ NODE_TESTS := $(dir $(wildcard tests/*/package.json tests/*/*/package.json))
 # The environment's own `node` comes first, so that the tests do not depend on the machine's.
 WITH_NODE = PATH="$(abspath $(BIN)):$$PATH"
 
-.PHONY: help run test check lint campaign budget-campaign claude-campaign bench bench-quick bench-deps demo build-companion docs prices fmt lock clean
+.PHONY: help run test check lint campaign budget-campaign claude-campaign api-campaign bench bench-quick bench-deps demo build-companion docs prices fmt lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ budget-campaign: $(VENV)/.installed-dev ## budgets on two replicas: fifty random
 claude-campaign: $(VENV)/.installed-dev node-packages ## fifty random sessions of Claude Code each way, every price thrice (some six minutes); CLAUDE_SEED repeats one
 	@$(WITH_NODE) CLAUDE_SESSIONS=$${CLAUDE_SESSIONS:-50} CLAUDE_PRICE_ROUNDS=$${CLAUDE_PRICE_ROUNDS:-3} \
 	  $(BIN)/python -m pytest -s -o faulthandler_timeout=3600 tests/claude_code $(PYTEST_ARGS)
+
+api-campaign: $(VENV)/.installed-dev ## fifty times as many random requests to every route of the control API (half an hour); API_SEED repeats one
+	@seed=$${API_SEED:-$$(date +%s)}; echo "API_SEED=$$seed"; API_SEED=$$seed API_TIMES=$${API_TIMES:-50} \
+	  $(BIN)/python -m pytest -s -o faulthandler_timeout=7200 tests/report/contract $(PYTEST_ARGS)
 
 bench: $(VENV)/.installed-bench ## compare with nginx, Go, LiteLLM and Portkey on one core each (needs nginx and wrk)
 	$(BIN)/python -m bench $(ARGS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ Exchange = tuple[Opening, Close | None]
 
 KEYS = (UUID(int=0x11), UUID(int=0x22))
 HOUR_US = 3_600_000_000
-_ids = IdMaker()
+#: Of each millisecond, as a maker never goes back: ids are in the order of their requests whatever was made before.
+_ids: defaultdict[int, IdMaker] = defaultdict(IdMaker)
 _TARGETS = (
     ("openai", "gpt-5-mini"),
     ("openai", "gpt-5"),
@@ -50,7 +52,7 @@ def exchange(
     request_id: bytes | None = None,
 ) -> Exchange:
     """One request. ``costs``: input, cache read, cache creation, output, tool in femto-USD; None: no price is known."""
-    request_id = request_id or _ids.make(at_us)
+    request_id = request_id or _ids[at_us // 1000].make(at_us)
     opening = Opening(
         id=request_id,
         requested_at=at_us,

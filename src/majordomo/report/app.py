@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 import msgspec
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from pydantic import BaseModel
 from starlette.types import ASGIApp
 
@@ -29,6 +29,7 @@ from majordomo.report.envelope import Envelope
 from majordomo.report.errors import JSON
 from majordomo.report.intake import Intake
 from majordomo.report.live import Live
+from majordomo.report.only_known import only_known_parameters
 from majordomo.report.usage.live import event_text
 from majordomo.report.vitals import Sources, take
 
@@ -85,6 +86,7 @@ def make_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(only_known_parameters)],
         responses={"default": {"model": Error, "description": "Any error"}},
     )
     app.state.sources = sources

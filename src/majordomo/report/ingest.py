@@ -48,9 +48,8 @@ def _schema() -> dict[str, Any]:
             return [whole(each) for each in node]
         if not isinstance(node, dict):
             return node
-        if set(node) == {"$ref"}:
-            return whole(parts[node["$ref"]])
-        return {name: whole(value) for name, value in node.items()}
+        named = whole(parts[node["$ref"]]) if "$ref" in node else {}
+        return {**named, **{name: whole(value) for name, value in node.items() if name != "$ref"}}
 
     request = whole(parts["DeliveredRequest"])
     return {

@@ -60,7 +60,8 @@ def asked(member: Any, postgres_dsn: str, tmp_path: Path) -> Any:
 
 
 def get(api: Any, path: str = "", **parameters: Any) -> Any:
-    reply = api("GET", f"/usage/claude-code{path}?{urlencode({**WHOLE, **parameters})}")
+    given = parameters if path.startswith("/sessions/") else {**WHOLE, **parameters}
+    reply = api("GET", f"/usage/claude-code{path}?{urlencode(given)}")
     assert reply.status == 200, reply.body
     return reply.json
 

@@ -198,10 +198,18 @@ def test_another_organisations_rows_are_never_seen(book: Book, postgres_dsn: str
     ],
 )
 def test_a_question_that_cannot_be_asked_is_told_so(member: Any, wrong: dict[str, str], told: str) -> None:
-    for path in ("summary", "breakdown", "timeseries"):
-        reply = Book(member, []).get(path, group_by="model", **wrong)
+    for path, group in (("summary", None), ("breakdown", "model"), ("timeseries", "model")):
+        reply = Book(member, []).get(path, group_by=group, **wrong)
         assert (reply.status, reply.json["error"]["code"]) == (422, "invalid")
         assert told in reply.json["error"]["message"]
+
+
+def test_a_parameter_that_a_question_does_not_take_is_refused_by_name(member: Any) -> None:
+    """A slip of the pen must not be answered with other figures."""
+    error = Book(member, []).get("summary", form="2026-11-01").json["error"]
+    assert error["code"] == "unknown_parameter"
+    assert "no parameter 'form'; it takes compare, period, from, to, timezone, filter" in error["message"]
+    assert member("GET", "/users?page=2").json["error"]["message"].endswith("it takes none")
 
 
 def test_unknown_and_giant_choices_are_refused_by_name(member: Any) -> None:
