@@ -75,12 +75,19 @@ CREATE INDEX llm_requests_indexed_metadata ON llm_requests
 -- What a later price may still bill.
 CREATE INDEX llm_requests_unpriced ON llm_requests (requested_at)
     WHERE total_cost IS NULL AND usage_state <> 'none';
--- What is not the provider's own last word: reports name it, and must not read every row to count it.
+-- What failed, and what is not the provider's own last word: reports on these come from the indexes alone.
+CREATE INDEX llm_requests_failed ON llm_requests (requested_at)
+    INCLUDE (org_id, majordomo_api_key_id, provider, model, status_code, outcome, error_type)
+    WHERE status_code >= 400 OR outcome IN ('provider_broke', 'refused', 'gateway_stopped', 'lost');
 CREATE INDEX llm_requests_uncertain ON llm_requests (requested_at)
+    INCLUDE (org_id, majordomo_api_key_id, provider, model, usage_state, outcome)
     WHERE usage_state = 'estimated' OR outcome = 'lost';
 -- The requests of a session. Those that name none are not in it, and cost it nothing.
 CREATE INDEX llm_requests_claude_session ON llm_requests (claude_session_id, requested_at)
     WHERE claude_session_id IS NOT NULL;
+
+-- The requests of an agent run. A hash, as callers may choose a longer name than an entry of a btree has room for.
+CREATE INDEX llm_requests_run ON llm_requests USING hash (trace_id) WHERE trace_id IS NOT NULL;
 
 CREATE TABLE api_keys (
     id              uuid PRIMARY KEY,
@@ -238,6 +245,23 @@ CREATE TABLE usage_by_metadata_hourly (
 
 CREATE TABLE usage_by_metadata_daily (
     LIKE usage_by_metadata_hourly INCLUDING ALL
+) WITH (fillfactor = 70);
+
+-- Histograms of response time and time to first byte, written with the rows, for all requests of an organisation
+-- (dimension '') and by provider, model and key. Each is one number in base 10^12: its lowest digit counts the requests of
+-- up to 1 ms, each further one those of a step 1.05 times as wide. So sums of numbers are histograms of sums.
+CREATE TABLE latency_hourly (
+    bucket_start        timestamptz NOT NULL,
+    org_id              uuid NOT NULL,
+    dimension           text NOT NULL,
+    value               text NOT NULL,  -- '' for all, and where a request names no model
+    response_times      numeric NOT NULL,
+    first_byte_times    numeric NOT NULL,
+    PRIMARY KEY (org_id, dimension, bucket_start, value)
+) WITH (fillfactor = 70);
+
+CREATE TABLE latency_daily (
+    LIKE latency_hourly INCLUDING ALL
 ) WITH (fillfactor = 70);
 
 -- What several requests can be told the usage of, and the one that was billed for it: the results of a batch, a response

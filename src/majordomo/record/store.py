@@ -14,6 +14,7 @@ from majordomo.record.billed_once import bill_once
 from majordomo.record.claude_rows import DETAIL_COLUMNS, detail_line
 from majordomo.record.claude_sessions import admit_sessions
 from majordomo.record.database import Connection
+from majordomo.record.latency import Latencies
 from majordomo.record.news import News
 from majordomo.record.registry import MetadataKey, Observed, Registry
 from majordomo.record.rollup import ModelCell, Rollup, amounts
@@ -112,6 +113,7 @@ class Store:
         rows = await bill_once(connection, rows)
         rows, ignored_sessions = await admit_sessions(connection, rows)
         rollup = Rollup()
+        latencies = Latencies()
         totals = Totals()
         seen: dict[MetadataKey, Observed] = {}
         endings: Counter[tuple[str, str, int | None]] = Counter()
@@ -125,6 +127,7 @@ class Store:
             rollup.add(row, registry.rolled_up(opening.api_key_id), amounts(row))
             if opening.metadata:
                 registry.observe(seen, row)
+            latencies.add(row)
             totals.add(row)
             if close.claude is not None:
                 details.append(detail_line(row, close.claude))
@@ -144,6 +147,7 @@ class Store:
                 "claude_request_details", source=_chunks(details), columns=DETAIL_COLUMNS, format="text"
             )
         await rollup.write(connection)
+        await latencies.write(connection)
         await registry.write(connection, seen)
         await totals.write(connection)
         if self._tally is not None:

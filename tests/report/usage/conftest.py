@@ -24,6 +24,8 @@ def book(member: Any, postgres_dsn: str, tmp_path: Path) -> Book:
         await connection.execute("DELETE FROM llm_requests WHERE requested_at >= '2026-10-26'")
         await connection.execute("DELETE FROM usage_by_model_hourly WHERE bucket_start >= '2026-10-26'")
         await connection.execute("DELETE FROM usage_by_model_daily WHERE bucket_start >= '2026-10-26'")
+        await connection.execute("DELETE FROM latency_hourly WHERE bucket_start >= '2026-10-26'")
+        await connection.execute("DELETE FROM latency_daily WHERE bucket_start >= '2026-10-26'")
 
     member.database(activate)
     record(postgres_dsn, tmp_path / "2", made[250:])

@@ -126,31 +126,32 @@ def _parts(scope: Scope, wanted: Wanted, parameters: Parameters) -> list[tuple[R
     """The relations that the scope's time is read from, each with its stretches of it."""
     needed = scope.dimensions | ({wanted.by} if wanted.by else frozenset())
     make: Callable[[str], Relation] | None = None
-    pieces = only_rows(scope.stretch)
+    cut_up = only_rows(scope.stretch)
     if needed <= _IN_SUMS_BY_MODEL:
         make = relations.by_model
-        pieces = _cut(scope, wanted, BEGINNING)
+        cut_up = pieces(scope, wanted.starts)
     elif len(keys := [one for one in needed if one.is_metadata]) == 1 and needed <= {keys[0], _KEY}:
         since = scope.known.metadata.get(keys[0].name, MetadataKey()).summed_since
         if since is not None:
             make = partial(relations.by_metadata, keys[0].name, parameters)
-            pieces = _cut(scope, wanted, min(since + ACTIVATION_LAG, END))
-    parts = [(relations.rows_with(needed), _real((pieces.raw_before, pieces.raw_after)))]
+            cut_up = pieces(scope, wanted.starts, min(since + ACTIVATION_LAG, END))
+    parts = [(relations.rows_with(needed), real((cut_up.raw_before, cut_up.raw_after)))]
     if make is not None:
-        tiers = (("hourly", (pieces.hourly_before, pieces.hourly_after)), ("daily", (pieces.daily,)))
-        parts += [(make(tier), real) for tier, stretches in tiers if (real := _real(stretches))]
+        tiers = (("hourly", (cut_up.hourly_before, cut_up.hourly_after)), ("daily", (cut_up.daily,)))
+        parts += [(make(tier), left) for tier, stretches in tiers if (left := real(stretches))]
     return [(relation, stretches) for relation, stretches in parts if stretches]
 
 
-def _cut(scope: Scope, wanted: Wanted, sums_from: dt.datetime) -> Pieces:
-    """Sums of an hour or day serve only where no bucket begins within one."""
-    inner = [start for start in wanted.starts if start > scope.since]
+def pieces(scope: Scope, starts: Sequence[dt.datetime], sums_from: dt.datetime = BEGINNING) -> Pieces:
+    """The scope's time, cut. Sums of an hour or day serve only where no bucket begins within one."""
+    inner = [start for start in starts if start > scope.since]
     if any(start.minute or start.second for start in inner):
         return only_rows(scope.stretch)
     return cut(scope.stretch, daily=not any(start.hour for start in inner), sums_from=sums_from)
 
 
-def _real(stretches: Iterable[Stretch]) -> list[Stretch]:
+def real(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """Those that are not empty."""
     return [stretch for stretch in stretches if stretch[0] < stretch[1]]
 
 
@@ -159,17 +160,35 @@ def over_rows(
     statement: str,
     by: Dimension | None = None,
     starts: Sequence[dt.datetime] = (),
+    stretches: Sequence[Stretch] | None = None,
     extra: Parameters | None = None,
     **filled: str,
 ) -> tuple[str, Parameters]:
-    """A statement over the rows of a scope, and its parameters.
+    """A statement over the rows of a scope, or of some ``stretches`` of it, and its parameters.
 
     Filled in: its ``{source}`` and ``{conditions}``, the ``{value}`` of the dimension ``by``, the number of the
     ``{bucket}`` (from 1; 0 without ``starts``), and what else is given. ``extra``: parameters that this refers to.
     """
-    parameters = Parameters() if extra is None else extra
     rows = relations.rows_with(scope.dimensions | ({by} if by else frozenset()))
-    value = rows.value(by, parameters) if by else "NULL::text"
-    bucket = _bucket(rows, starts, parameters)
-    conditions = " AND ".join(_conditions(rows, [scope.stretch], scope, parameters))
-    return statement.format(source=rows.source, conditions=conditions, value=value, bucket=bucket, **filled), parameters
+    return over(rows, scope, statement, by, starts, stretches, extra, **filled)
+
+
+def over(
+    relation: Relation,
+    scope: Scope,
+    statement: str,
+    by: Dimension | None,
+    starts: Sequence[dt.datetime],
+    stretches: Sequence[Stretch] | None,
+    extra: Parameters | None = None,
+    **filled: str,
+) -> tuple[str, Parameters]:
+    """As ``over_rows``, over another relation."""
+    parameters = Parameters() if extra is None else extra
+    value = relation.value(by, parameters) if by else "NULL::text"
+    bucket = _bucket(relation, starts, parameters)
+    chosen = [scope.stretch] if stretches is None else stretches
+    conditions = " AND ".join(_conditions(relation, chosen, scope, parameters))
+    return statement.format(
+        source=relation.source, conditions=conditions, value=value, bucket=bucket, **filled
+    ), parameters

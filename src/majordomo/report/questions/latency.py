@@ -1,7 +1,8 @@
 """How long requests took: percentiles of response time and of time to first byte, from histograms.
 
 A histogram's steps grow by 5 %, and a percentile is told as the middle of the step that it falls into: it is off by at
-most 2.5 %. Histograms add up, so one is kept for each hour and the percentiles of any time come from their sum.
+most 2.5 %. Histograms add up: those of hours and days are written with the rows, by provider, model and key. Questions
+that combine these, or are about anything else, read the rows.
 """
 
 import datetime as dt
@@ -13,15 +14,17 @@ from typing import Final
 import msgspec
 
 from majordomo.record.database import Connection
-from majordomo.report.questions import cells
+from majordomo.record.latency import STEP, from_number
+from majordomo.report.questions import cells, relations
 from majordomo.report.questions.cells import Scope
 from majordomo.report.questions.dimensions import Dimension
+from majordomo.report.questions.scope import Stretch
 from majordomo.report.sql import question
 
-#: How much wider each step is than the one before; percentiles are off by at most its square root.
-STEP: Final = 1.05
 PERCENTILES: Final = (50, 95, 99)
 MEASURES: Final = ("response", "first_byte")
+
+_SUMMED: Final = frozenset((Dimension("provider"), Dimension("model"), Dimension("key")))
 
 Histogram = Counter[int]  # step: requests
 _Cell = dict[str, Histogram]  # measure: its histogram
@@ -81,15 +84,48 @@ def percentile(histogram: Histogram, per_cent: int) -> float | None:
     return None
 
 
-async def _cells(
-    connection: Connection, scope: Scope, by: Dimension | None, starts: Sequence[dt.datetime]
-) -> dict[tuple[str | None, int], _Cell]:
-    statement, parameters = cells.over_rows(scope, question("latency"), by, starts=starts, step=str(STEP))
-    found: dict[tuple[str | None, int], _Cell] = {}
+_Cells = dict[tuple[str | None, int], _Cell]
+
+
+async def _cells(connection: Connection, scope: Scope, by: Dimension | None, starts: Sequence[dt.datetime]) -> _Cells:
+    needed = scope.dimensions | ({by} if by else frozenset())
+    found: _Cells = {}
+    if needed - _SUMMED or len(needed) > 1:
+        await _read_rows(connection, scope, by, starts, [scope.stretch], found)
+        return found
+    pieces = cells.pieces(scope, starts)
+    await _read_rows(connection, scope, by, starts, [pieces.raw_before, pieces.raw_after], found)
+    dimension = next(iter(needed), None)
+    for tier, stretches in (("hourly", [pieces.hourly_before, pieces.hourly_after]), ("daily", [pieces.daily])):
+        if real := cells.real(stretches):
+            sums = relations.latency(tier, dimension)
+            kept_by = dimension.name if dimension else ""
+            statement, parameters = cells.over(
+                sums, scope, question("latency_sums"), by, starts, real, dimension=kept_by
+            )
+            for row in await connection.fetch(statement, *parameters):
+                cell = found.setdefault((row["value"], row["bucket"]), {})
+                for measure in MEASURES:
+                    cell.setdefault(measure, Counter()).update(from_number(row[measure]))
+    return found
+
+
+async def _read_rows(
+    connection: Connection,
+    scope: Scope,
+    by: Dimension | None,
+    starts: Sequence[dt.datetime],
+    stretches: Sequence[Stretch],
+    found: _Cells,
+) -> None:
+    if not (real := cells.real(stretches)):
+        return
+    statement, parameters = cells.over_rows(
+        scope, question("latency"), by, starts=starts, stretches=real, step=str(STEP)
+    )
     for row in await connection.fetch(statement, *parameters):
         cell = found.setdefault((row["value"], row["bucket"]), {})
         cell.setdefault(row["measure"], Counter())[row["step"]] += row["requests"]
-    return found
 
 
 def _shares(found: dict[tuple[str | None, int], _Cell], limit: int) -> list[LatencyShare]:

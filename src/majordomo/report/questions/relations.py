@@ -119,6 +119,12 @@ def by_model(tier: str) -> Relation:
     return Relation(f"usage_by_model_{tier} s", "s.bucket_start", columns, ", ".join(AMOUNTS), "s.org_id")
 
 
+def latency(tier: str, dimension: Dimension | None) -> Relation:
+    """Histograms of latency: of all requests, or by ``provider``, ``model`` or ``key``; ``tier`` as in ``by_model``."""
+    columns = {dimension.name: "nullif(s.value, '')"} if dimension else {}
+    return Relation(f"latency_{tier} s", "s.bucket_start", columns, "", "s.org_id")
+
+
 def by_metadata(key_name: str, parameters: Parameters, tier: str) -> Relation:
     """Sums by API key and the values of one metadata key; ``tier`` as in ``by_model``.
 
