@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
 from collections import Counter
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import psutil
 
@@ -41,6 +43,16 @@ def test_once_makes_every_call_a_row_and_shows_what_it_cost(short_tmp: Path) -> 
     assert {row["value"]: row["requests"] for row in json.loads(told.stdout)["rows"]} == dict(sent)
 
 
+def signs_in(heard: str) -> bool:
+    """Whether the link that was printed lets its follower into the dashboard."""
+    found = re.search(r"(http://127\.0\.0\.1:\d+)/sign-in#(\S+)", heard)
+    assert found, heard
+    body = json.dumps({"link": found[2], "password": "correct horse battery"}).encode()
+    asked = Request(f"{found[1]}/api/v1/session/link", body, {"Content-Type": "application/json"})
+    with urlopen(asked, timeout=10) as reply:
+        return bool(json.load(reply)["user"]["role"] == "admin")
+
+
 def test_ctrl_c_leaves_nothing_behind(short_tmp: Path) -> None:
     demo = subprocess.Popen(
         command("demo"), env=environment(short_tmp), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -53,6 +65,7 @@ def test_ctrl_c_leaves_nothing_behind(short_tmp: Path) -> None:
             if LAST_WORDS in line:
                 break
         assert LAST_WORDS in heard, heard
+        assert signs_in(heard)
         started = psutil.Process(demo.pid).children(recursive=True)
         assert len(started) >= 4  # the scripted provider, supervisor, front desk, back office, PostgreSQL
         assert list(short_tmp.iterdir())

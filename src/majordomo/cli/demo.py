@@ -139,6 +139,8 @@ def _say_where_to_look(console: "Console", gateway: "GatewayProcess", provider_u
         "      -H 'Content-Type: application/json' \\",
         '      -d \'{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Say hello."}]}\'',
         "",
+        f"  Dashboard         {gateway.sign_in_link()}",
+        "                    (the link works once; choose a password there)",
         f"  Gateway           {gateway.url}",
         f"  Scripted provider {provider_url} (what it received: {provider_url}/__requests)",
         "",

@@ -133,6 +133,12 @@ class GatewayProcess:
         made: dict[str, Any] = json.loads(self.run("keys", "create", "--name", name, "--json"))
         return made
 
+    def sign_in_link(self) -> str:
+        """A page address that signs its first admin in, once."""
+        admin = next(user for user in json.loads(self.run("users", "list", "--json")) if user["role"] == "admin")
+        told = json.loads(self.run("users", "link", admin["id"], "--json"))["link"]
+        return f"{self.url}/sign-in#{told.rpartition('#')[2]}"
+
     def close(self) -> None:
         """Stop it as SIGTERM does, and wait; a second time does nothing."""
         if self._process.poll() is None:
