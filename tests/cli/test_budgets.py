@@ -5,11 +5,13 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 from budget_books import Books
 from recorded_rows import exchange
 
 from majordomo.clock import wall_us
+from majordomo.record.frames import Outcome
 
 Run = Callable[..., tuple[int, str, str]]
 DIME = (10**14, 0, 0, 0, 0)
@@ -155,3 +157,25 @@ def test_history_is_replayed_against_a_limit_or_a_budget(majordomo: Run, books: 
     assert "5 of 10 requests would have been refused" in out
     assert majordomo("budgets", "simulate")[0] == 2
     assert majordomo("budgets", "simulate", "--limit", "1", "--from", "2026-01-02", "--to", "2026-01-01")[0] == 2
+
+
+def test_who_is_near_a_limit_and_who_was_refused_is_listed_over_all_budgets(majordomo: Run, books: Books) -> None:
+    assert "Nothing has come to 80 %" in majordomo("budgets", "near")[1]
+    assert "has refused anything" in majordomo("budgets", "refusals")[1]
+    for name, limit in (("small", "1"), ("large", "100")):
+        majordomo("budgets", "create", "--name", name, "--limit", limit, "--window", "lifetime")
+    books.record([exchange(wall_us() - n, costs=DIME) for n in range(9)])
+    [one] = json.loads(majordomo("budgets", "near", "--json")[1])
+    assert (one["budget"], one["unit"], Decimal(one["count"]["percent"])) == ("small", "usd", 90)
+    assert one["count"]["runs_out_at"]
+    assert "90" in majordomo("budgets", "near", "--at", "50")[1]
+    assert json.loads(majordomo("budgets", "near", "--at", "95", "--json")[1]) == []
+    opening, close = exchange(wall_us(), outcome=Outcome.REFUSED, status=402)
+    told = "The budget 'small' has no room for this request: ..."
+    assert close is not None
+    books.record([(opening, msgspec.structs.replace(close, error_type="budget_exceeded", error_message=told))])
+    [refused] = json.loads(majordomo("budgets", "refusals", "--json")[1])
+    assert (refused["budget"], refused["code"], refused["requests"]) == ("small", "budget_exceeded", 1)
+    assert "budget_exceeded" in majordomo("budgets", "refusals", "--from", "1h")[1]
+    assert majordomo("budgets", "near", "--at", "0")[0] == 2
+    assert majordomo("budgets", "refusals", "--from", "2099-01-01")[0] == 2

@@ -363,3 +363,19 @@ def test_a_strict_budget_in_requests_asks_for_no_highest_cost(
     caller.send(ask(MESSAGES, body=BODY.replace(b'"max_tokens":100,', b"")))
     providers.serve(REPLY)
     assert caller.reply().status == 200
+
+
+@pytest.mark.parametrize(("fail", "status"), [("open", 200), ("closed", 503)])
+def test_a_fault_of_the_gate_itself_stops_nobody_whose_budget_does_not_say_so(
+    desk: RunningDesk, caller: Peer, providers: Providers, monkeypatch: pytest.MonkeyPatch, fail: str, status: int
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(desk.gate, "_estimator", type("Broken", (), {"estimate": broken}))
+    limit(desk, dollars(1, fail=fail))
+    caller.send(ask(MESSAGES, body=BODY))
+    if status == 200:
+        providers.serve(REPLY)
+    assert caller.reply().status == status
+    assert desk.closed_row().error_type == (None if status == 200 else "budget_undecided")

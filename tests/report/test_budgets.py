@@ -153,3 +153,25 @@ def test_the_past_is_replayed_without_changing_anything(office: Office) -> None:
         assert (came.status, came.json["requests"], came.json["refused"]) == (200, 0, 0)
     assert office("POST", "/simulate", span).status == 422
     assert office("GET", "/b").json["limit"] == "1"
+
+
+def test_limits_that_are_near_and_refusals_are_told_of_ones_own_organisation(office: Office) -> None:
+    office("POST", "", {"name": "b", "limit": "1"})
+    office.api.database(
+        lambda c: c.execute(
+            "INSERT INTO budget_cells (budget_id, each_value, window_start, spent)"
+            " SELECT id, '', date_trunc('month', now()), 0.85 FROM budgets"
+        )
+    )
+    member = office.token("member@example.com", "member")
+    [one] = office("GET", "/near", token=member).json["near"]
+    assert (one["budget"], one["percent"], one["spent"], one["unit"]) == ("b", "85", "0.85", "usd")
+    assert office("GET", "/near?at=90").json == {"near": []}
+    assert office("GET", "/near?at=0").status == 422
+    assert office("GET", "/refusals").json == {"refusals": []}
+    org = office.api.database(lambda connection: users.create_org(connection, "Other"))
+    other = office.token("other@example.com", "admin", org.id)
+    assert office("GET", "/near", token=other).json == {"near": []}
+    assert office("GET", "/refusals?days=366", token=other).json == {"refusals": []}
+    for path in ("/near", "/refusals"):
+        assert office("GET", path, token="mdm_ut_unknown").status == 401

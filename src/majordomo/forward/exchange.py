@@ -186,8 +186,12 @@ class Exchange(Relay):
             return
         assert self._key is not None
         opening = self._plan.opening(self._key)
-        turn = account.asks_for_a_turn() if any(one.budget.unit is Unit.TURNS for one in self._governed) else True
-        answer = self._desk.gate.ask(opening, self._governed, account.facts(), body, turn=turn)
+        try:
+            turn = account.asks_for_a_turn() if any(one.budget.unit is Unit.TURNS for one in self._governed) else True
+            answer = self._desk.gate.ask(opening, self._governed, account.facts(), body, turn=turn)
+        except Exception:
+            self._gate_failed()
+            return
         if isinstance(answer, Waiting):
             self._task = self._desk.loop.create_task(self._wait_at_gate(answer))
         else:
@@ -197,14 +201,22 @@ class Exchange(Relay):
         try:
             answer = await self._desk.gate.wait(waiting)
         except Exception:
-            _log.exception("waiting at the gate failed")
-            self._desk.books.counters.faults += 1
-            self.give_up()
+            if not self.done:
+                self._gate_failed()
             return
         if not self.done:
             self._pass_gate(answer)
         elif isinstance(answer, Pass):
             answer.cancel()  # the caller has gone meanwhile
+
+    def _gate_failed(self) -> None:
+        """A fault of the gate's own stops nobody but those whose budget's owner chose that: ``fail closed``."""
+        _log.exception("the gate failed")
+        self._desk.books.counters.faults += 1
+        if must_be_recorded(self._governed):
+            self._refuse(why.budget_undecided("The gateway's budgets failed, and one is set to refuse requests then."))
+        else:
+            self._connect()
 
     def _pass_gate(self, answer: Pass | Refusal | None) -> None:
         if isinstance(answer, Refusal):

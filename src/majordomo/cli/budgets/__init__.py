@@ -4,7 +4,7 @@ import typer
 
 from majordomo.cli.budgets.changes import delete, pause, raise_limit, resume
 from majordomo.cli.budgets.definition import create, update
-from majordomo.cli.budgets.sight import list_budgets, show
+from majordomo.cli.budgets.sight import list_budgets, near, refusals, show
 from majordomo.cli.budgets.trial import simulate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -13,6 +13,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.command()(create)
 app.command(name="list")(list_budgets)
 app.command()(show)
+app.command()(near)
+app.command()(refusals)
 app.command()(update)
 app.command(name="raise")(raise_limit)
 app.command()(pause)

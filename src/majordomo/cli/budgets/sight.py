@@ -1,9 +1,11 @@
-"""``majordomo budgets list`` and ``show``: how budgets stand."""
+"""``majordomo budgets list``, ``near``, ``refusals`` and ``show``: how budgets stand, and what they did."""
 
-from typing import Any
+import datetime as dt
+from typing import Annotated, Any
 
 import typer
 
+from majordomo.cli.budgets.moments import moment_before
 from majordomo.cli.budgets.options import WhichBudget
 from majordomo.cli.budgets.views import (
     amount_text,
@@ -53,6 +55,77 @@ def list_budgets(as_json: JsonOption = False, config: ConfigOption = None, data_
         )
     out = console()
     out.print(fitted(shown, out, ("Reserved", "Window")))
+
+
+def near(
+    at: Annotated[int, typer.Option("--at", min=1, max=100, help="Per cent of the limit that is spent.")] = 80,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Who is near a limit, how fast it goes, and when it will be gone."""
+    from majordomo.budget import sight, store
+    from majordomo.clock import wall_us
+
+    async def look(connection: Any) -> Any:
+        return await sight.near(connection, await store.load(connection), wall_us(), at)
+
+    found = ask(read_settings(config, data_dir), look)
+    if as_json:
+        print_json([{"budget": one.budget.name, "unit": one.budget.unit, "count": one.count} for one in found])
+        return
+    if not found:
+        typer.echo(f"Nothing has come to {at} % of a limit in the present windows.")
+        return
+    columns = ("Budget", "Value", "Spent", "Limit", "Used", "An hour", "Gone (UTC)", "Resets (UTC)", "State")
+    shown = table(*columns, numbers=("Spent", "Limit", "Used", "An hour"), whole=("Gone (UTC)", "Resets (UTC)"))
+    for one in found:
+        shown.add_row(
+            cell(one.budget.name),
+            cell(one.count.value or ("(none)" if counts_apart(one.budget) else "all")),
+            amount_text(one.budget, one.count.spent),
+            amount_text(one.budget, one.count.limit),
+            f"{one.count.percent} %",
+            amount_text(one.budget, one.count.rate_per_hour),
+            moment(one.count.runs_out_at) if one.count.remaining else "gone",
+            moment(one.count.resets_at),
+            cell(state_text(one.budget)),
+        )
+    out = console()
+    out.print(fitted(shown, out, ("State", "Limit")))
+
+
+def refusals(
+    since: Annotated[str, typer.Option("--from", help="7d ago, or a moment such as 2026-11-01.")] = "7d",
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """What budgets refused, by name: which budget, whose requests, how many."""
+    from majordomo.budget import sight
+
+    now = dt.datetime.now(dt.UTC)
+    begin = moment_before(since, now)
+    if begin >= now:
+        raise typer.BadParameter("--from must be a time that has passed")
+    found = ask(read_settings(config, data_dir), lambda connection: sight.all_refusals(connection, since=now - begin))
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        typer.echo(f"No budget has refused anything since {moment(begin)} UTC.")
+        return
+    shown = table("Budget", "Value", "Gateway key", "Why", "Refused", "Last (UTC)", numbers=("Refused",))
+    for one in found:
+        shown.add_row(
+            cell(one.budget),
+            cell(one.value or "–"),
+            cell(one.who),
+            cell(one.code),
+            count(one.requests),
+            moment(one.latest),
+        )
+    console().print(shown)
 
 
 def show(
