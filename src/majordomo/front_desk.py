@@ -37,6 +37,10 @@ from majordomo.record.journal import Journal
 #: Connections that the kernel may hold before we accept them.
 _BACKLOG = 2048
 
+#: How long (s) a desk waits at its start for its keys and budgets. It takes some 30 ms where the tables are there and
+#: the database answers; where that is away, the desk serves at once with what it knows.
+_CATCH_UP_SECONDS = 3.0
+
 #: How often the catalogue on disk is looked at (s); a look is one stat.
 _PRICE_LOOK_SECONDS = 5.0
 
@@ -124,6 +128,7 @@ class FrontDesk:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
+        await _caught_up(self._feed.looked, keeper.looked)
         server = await loop.create_server(lambda: Caller(desk), sock=self._listening_socket(), backlog=_BACKLOG)
         report_ready()
         _log.info("serving", host=self._launch.host, port=self._launch.port, worker=self._launch.worker)
@@ -181,6 +186,14 @@ class FrontDesk:
         with contextlib.suppress(OSError):  # a full disk shows elsewhere; the counters go on
             partial.write_bytes(msgspec.json.encode(status))
             partial.replace(self._status_file)
+
+
+async def _caught_up(*looks: asyncio.Event) -> None:
+    """Wait until nobody would be refused for want of keys, or let through for want of budgets, or it takes too long."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_CATCH_UP_SECONDS):
+            for look in looks:
+                await look.wait()
 
 
 def main() -> None:

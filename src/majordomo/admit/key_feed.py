@@ -63,6 +63,8 @@ class KeyFeed:
         self._busy = asyncio.Lock()  # one query at a time on one connection
         self._changed: asyncio.Queue[str] = asyncio.Queue()
         self._misses: dict[str, float] = {}
+        #: Set once the ring follows the table, or the database was found to be away.
+        self.looked = asyncio.Event()
 
     async def run(self) -> None:
         """Follow the table until cancelled; never raises for what the database does."""
@@ -74,6 +76,7 @@ class KeyFeed:
             except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
                 attempt = -1  # the tables of a first start are being made this moment
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as lost:
+                self.looked.set()
                 if attempt == 0:
                     _log.warning("key store away, serving the keys that are known", reason=type(lost).__name__)
             except Exception:
@@ -125,6 +128,7 @@ class KeyFeed:
             self._misses.clear()
             self._connection = connection
             self._ring.fresh = True
+            self.looked.set()
             _log.info("following the key store", keys=len(rows))
             self._save()
             async with self._busy:

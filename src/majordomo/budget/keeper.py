@@ -95,6 +95,8 @@ class Keeper:
         self._wake = asyncio.Event()
         self._changed = False
         self._wanted_back: set[bytes] = set()
+        #: Set once budgets follow the database, or that was found to be away.
+        self.looked = asyncio.Event()
         self._valid_until = 0.0  # leases are believed in until then, on the steady clock
 
     @property
@@ -164,6 +166,8 @@ class Keeper:
             try:
                 await self._follow(gate)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as lost:
+                if not isinstance(lost, asyncpg.UndefinedTableError | asyncpg.UndefinedColumnError):
+                    self.looked.set()  # else the tables of a first start are being made this moment
                 if attempt == 0:
                     _log.warning("budgets away, spending what is leased", reason=type(lost).__name__)
             except Exception:
@@ -191,6 +195,7 @@ class Keeper:
             await self._renew(connection)  # what was taken before an outage, before others take it
             renewed_at = self._clock()
             self._connection = connection
+            self.looked.set()
             _log.info("following the budgets", budgets=len(gate.budgets))
             while True:
                 with suppress(TimeoutError):
