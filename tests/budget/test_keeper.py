@@ -197,6 +197,25 @@ def test_what_one_front_desk_does_not_need_another_gets(books: Books) -> None:
     asyncio.run(run())
 
 
+def test_nobody_is_refused_while_there_is_room_however_many_come_meanwhile(books: Books) -> None:
+    """Who waits for room finds that others, who came later, have used it up: then he asks again."""
+
+    async def run() -> None:
+        await make(books, 10**6 * FEMTO_PER_USD)
+        async with tills(books.dsn, books.folder, 1) as (till,):
+
+            async def caller() -> None:
+                for _ in range(50):
+                    answer = await till.ask()
+                    assert isinstance(answer, Admitted), answer
+                    till.settle(answer, answer.worst)
+                    await asyncio.sleep(0)
+
+            await asyncio.gather(*(caller() for _ in range(16)))
+
+    asyncio.run(run())
+
+
 def test_a_raised_limit_lets_the_next_request_out_on_every_front_desk(books: Books) -> None:
     async def run() -> None:
         budget = await make(books, 1, unit=Unit.REQUESTS)

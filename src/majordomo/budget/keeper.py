@@ -60,12 +60,13 @@ _log = logger("budgets")
 class _Lease:
     """What the database has set apart for one purse. Amounts in the budget's own unit."""
 
-    __slots__ = ("elsewhere", "exhausted_amount", "exhausted_until", "offset", "settled", "slice", "taken_at", "used")
+    __slots__ = ("denied", "elsewhere", "exhausted_amount", "exhausted_until", "offset", "settled", "slice", "taken_at", "used")
 
     def __init__(self) -> None:
         self.settled = 0  # of what this process used, what the database has counted: as last told, for this lease
         self.offset = 0  # the same of earlier leases for the purse
         self.elsewhere = 0  # what others hold, as last told
+        self.denied: int | None = None  # what the database had not left when it was last asked; None: it had it
         self.exhausted_until = 0.0  # steady clock
         self.exhausted_amount = 0
         self.slice = _FIRST_SLICE
@@ -135,9 +136,12 @@ class Keeper:
             lacking = [(purse, amount) for purse, amount in short if purse.budget.enforced and amount > purse.room]
             if not lacking:
                 return True
-            may_come = all(self._lease(purse).elsewhere for purse, _ in lacking)
+            denied = [self._lease(purse) for purse, amount in lacking if self._is_denied(purse, amount)]
+            if not denied:
+                continue  # others who came later have used up what was taken: there may be more
+            may_come = all(lease.elsewhere for lease in denied)
             if not may_come or self._clock() - begun > _GIVE_BACK_SECONDS:
-                self._remember_exhausted(lacking)
+                self._remember_exhausted(one for one in lacking if self._is_denied(*one))
                 return True
             await asyncio.sleep(pause)
             pause *= 2
@@ -148,6 +152,11 @@ class Keeper:
         if lease is None:
             lease = self._leases[purse] = _Lease()
         return lease
+
+    def _is_denied(self, purse: Purse, amount: int) -> bool:
+        """Whether the database has just said that it has no more for so much."""
+        denied = self._lease(purse).denied
+        return denied is not None and amount - purse.room >= denied
 
     def _remember_exhausted(self, lacking: Iterable[tuple[Purse, int]]) -> None:
         now = self._clock()
@@ -268,6 +277,7 @@ class Keeper:
             connection, budget, *self._place(purse), self._holder, least, total - purse.room + spare,
             step=amounts[0] if budget.mode == "strict" else 0, seconds=LEASE_SECONDS,
         )  # fmt: skip
+        lease.denied = None if got is not None and got.granted else least
         if got is None:
             return False  # it was deleted; the news of that is on its way
         lease.taken_at = asked_at
