@@ -60,7 +60,17 @@ _log = logger("budgets")
 class _Lease:
     """What the database has set apart for one purse. Amounts in the budget's own unit."""
 
-    __slots__ = ("denied", "elsewhere", "exhausted_amount", "exhausted_until", "offset", "settled", "slice", "taken_at", "used")
+    __slots__ = (
+        "denied",
+        "elsewhere",
+        "exhausted_amount",
+        "exhausted_until",
+        "offset",
+        "settled",
+        "slice",
+        "taken_at",
+        "used",
+    )
 
     def __init__(self) -> None:
         self.settled = 0  # of what this process used, what the database has counted: as last told, for this lease
