@@ -104,9 +104,8 @@ export function refresh() {
 // stays. `path` null asks nothing. `params`: URLSearchParams. What is asked depends on nothing but path and params.
 export function useAnswer(path, params) {
   const key = path === null ? null : `${path}?${params ?? ""}`;
-  const [state, set] = useState({ key, answer: kept.get(key) ?? null, error: null, loading: key !== null });
+  const [state, set] = useState({ key, path, answer: kept.get(key) ?? null, error: null, loading: key !== null });
   const [turn, setTurn] = useState(0);
-  const last = useRef(null);
   const quiet = useRef(false);
   useEffect(() => {
     if (!path?.startsWith(USAGE)) return undefined;
@@ -122,18 +121,21 @@ export function useAnswer(path, params) {
     const stop = new AbortController();
     const loading = !quiet.current;
     quiet.current = false;
-    set((now) => ({ key, answer: kept.get(key) ?? last.current ?? now.answer, error: null, loading }));
+    set((now) => ({ key, path, answer: kept.get(key) ?? (now.path === path ? now.answer : null), error: null, loading }));
     get(path, params ? new URLSearchParams(params) : undefined, stop.signal).then(
       (answer) => {
         keep(key, answer);
-        last.current = answer;
-        set({ key, answer, error: null, loading: false });
+        set({ key, path, answer, error: null, loading: false });
       },
       (error) => {
-        if (error.name !== "AbortError") set({ key, answer: null, error, loading: false });
+        if (error.name !== "AbortError") set({ key, path, answer: null, error, loading: false });
       },
     );
     return () => stop.abort();
   }, [key, turn]);
-  return { ...state, reload: () => setTurn((now) => now + 1) };
+  const reload = () => setTurn((now) => now + 1);
+  if (state.key === key) return { answer: state.answer, error: state.error, loading: state.loading, reload };
+  // the first rendering with a new question: its effect has not run yet, and another route's answer means nothing here
+  const answer = kept.get(key) ?? (state.path === path ? state.answer : null);
+  return { answer, error: null, loading: key !== null, reload };
 }

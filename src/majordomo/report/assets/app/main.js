@@ -1,9 +1,10 @@
 // The frame around all pages: finds the page of the address, fetches its module, and renders it under the navigation.
-import { html, render, useEffect, useState } from "./ui.js";
+import { html, render, useEffect, useErrorBoundary, useState } from "./ui.js";
 import { match, useAddress } from "./router.js";
 import { useSession } from "./session.js";
 import { Empty } from "./parts/empty.js";
 import { Navigation } from "./parts/navigation.js";
+import { Problem } from "./parts/problem.js";
 import { Toasts } from "./parts/toast.js";
 
 const loaded = new Map();
@@ -50,11 +51,18 @@ function Frame() {
     <a class="skip" href="#content" onClick=${skip}>Skip to the contents</a>
     <${Navigation} current=${section} session=${session} />
     <main id="content" tabindex="-1">
-      ${!page ? html`<${Empty} title="There is no such page"><p><a href="/">To the overview</a></p><//>` : null}
-      ${View && session ? html`<${View} key=${page.path} query=${query} params=${found.params} session=${session} />` : null}
+      ${!page ? html`<h1 class="unseen">Not found</h1><${Empty} title="There is no such page"><p><a href="/">To the overview</a></p><//>` : null}
+      ${View && session ? html`<${Guarded} key=${page.path + path}><${View} query=${query} params=${found.params} session=${session} /><//>` : null}
     </main>
     <${Toasts} />
   `;
+}
+
+// A fault of one page leaves the navigation standing.
+function Guarded({ children }) {
+  const [fault, again] = useErrorBoundary((error) => console.error(error));
+  if (!fault) return children;
+  return html`<${Problem} error=${{ message: "This page has failed. That is a fault of the dashboard's own; the browser's console says more." }} retry=${again} />`;
 }
 
 function skip(event) {

@@ -59,10 +59,10 @@ function stackedBy(query, name) {
 
 function draw(name, by, answer) {
   if (name === "latency") return answer.points ? ofLatency(answer) : null;
-  if (!answer.total) return null;
+  const needed = by === "class" ? CLASSES[name] : METRICS[name].fetch;
+  if (!answer.total || !needed.every((one) => one in answer.total)) return null; // the answer to what was asked before
   if (METRICS[name].isRate) return ofRate(answer, METRICS[name].key);
-  if (by === "class") return CLASSES[name].every((one) => one in answer.total) ? byClass(answer, CLASSES[name]) : null;
-  return METRICS[name].fetch.every((one) => one in answer.total) ? byDimension(answer, METRICS[name].fetch) : null;
+  return by === "class" ? byClass(answer, needed) : byDimension(answer, needed);
 }
 
 function By({ chosen, canClass }) {

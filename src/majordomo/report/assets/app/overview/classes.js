@@ -44,7 +44,7 @@ export function Classes({ query, summary }) {
         { key: "tokens", label: "Tokens", number: true, render: (row) => (row.tokens ? html`<span title=${count(usage[row.tokens])}>${short(usage[row.tokens])}</span>` : "–") },
         { key: "cost", label: "Cost", number: true, render: (row) => html`<span title=${exactMoney(usage[row.cost])}>${money(usage[row.cost])}</span>` },
         { key: "share", label: "Of spend", number: true, minor: true, render: (row) => percent(share(row.cost)) },
-        { key: "change", label: "", number: true, render: (row) => html`<${Change} now=${usage[row.cost]} before=${previous.usage[row.cost]} />` },
+        { key: "change", label: "Change", number: true, render: (row) => html`<${Change} now=${usage[row.cost]} before=${previous.usage[row.cost]} />` },
       ]} />`;
     }}
   <//>`;

@@ -28,7 +28,7 @@ export function Errors({ query }) {
 export function Latency({ latency }) {
   return html`<${Panel} title="Latency" asked=${latency} aside=${html`<a href=${hrefTo("/latency")}>By model, over time</a>`}>
     ${({ total }) => html`<${Table} caption="Percentiles of latency" rows=${["response", "first_byte"]} keyOf=${(row) => row} columns=${[
-      { key: "what", label: "", render: (row) => (row === "response" ? "Whole response" : "First byte") },
+      { key: "what", label: "Up to", render: (row) => (row === "response" ? "Last byte" : "First byte") },
       ...["p50", "p95", "p99"].map((name) => ({ key: name, label: name === "p50" ? "Median" : name, number: true, render: (row) => duration(total[row][name]) })),
       { key: "count", label: "Timed", number: true, minor: true, render: (row) => count(total[row].requests) },
     ]} />`}

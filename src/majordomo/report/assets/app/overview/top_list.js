@@ -42,7 +42,7 @@ function List({ query, name, of, metadata = false, dimensions }) {
   const choice = (one) => ({ name: one, label: words(one), href: hrefWith({ [name]: one, all: null }) });
   const others = all.filter((one) => !tabs.includes(one));
   const heading = html`<div class="tab-line">
-    <${Tabs} label="Grouped by" chosen=${chosen} choices=${tabs.map(choice)} />
+    <${Tabs} label=${`Grouped by, ${name} list`} chosen=${chosen} choices=${tabs.map(choice)} />
     ${others.length ? html`<${Menu} className="more" label="More" name="More dimensions" align="right">${others.map((one) => html`<a key=${one} href=${choice(one).href}>${words(one)}</a>`)}<//>` : null}
   </div>`;
   return html`<${Panel} title=${heading} label=${`By ${words(chosen)}`} asked=${asked}>

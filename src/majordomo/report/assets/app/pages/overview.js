@@ -5,6 +5,7 @@ import { count } from "../format.js";
 import { useLiveRefresh } from "../live.js";
 import { asking, hrefTo, hrefWith } from "../state.js";
 import { Asked } from "../parts/asked.js";
+import { Download } from "../parts/download.js";
 import { Empty } from "../parts/empty.js";
 import { LiveMark } from "../parts/live_mark.js";
 import { Panel } from "../parts/panel.js";
@@ -28,9 +29,15 @@ export default function Overview({ query, session }) {
   const ever = useAnswer(isNothing && isUnfiltered ? "/usage/requests" : null, new URLSearchParams({ from: EVER.from, limit: 1 }));
   if (isNothing && ever.answer && !ever.answer.requests.length) return html`<${Asked} title="Overview" query=${query} plain /><${FirstSteps} session=${session} />`;
   return html`
-    <${Asked} title="Overview" query=${query}><${LiveMark} query=${query} open=${open} /><//>
+    <${Asked} title="Overview" query=${query}><${LiveMark} query=${query} open=${open} /><${Download} query=${query} by=${listed(query)} /><//>
     ${isNothing && (ever.answer || !isUnfiltered) ? html`<${Nothing} isUnfiltered=${isUnfiltered} />` : contents(query, summary, latency, earlier)}
   `;
+}
+
+// The dimensions that the address names; the model if it names none.
+function listed(query) {
+  const named = ["left", "right", "group_by"].map((name) => query.get(name)).filter((one) => one && one !== "total" && one !== "class");
+  return [...new Set(named.length ? named : ["model"])];
 }
 
 function contents(query, summary, latency, earlier) {
@@ -57,7 +64,7 @@ function Caveats({ answer }) {
   const { usage, estimated, lost } = answer;
   const told = [
     usage.unpriced ? html`<a href=${hrefTo("/requests", { unpriced: "true" })}>${count(usage.unpriced)} requests have no known price</a> and are not in the spend` : null,
-    estimated ? `${count(estimated)} have counts of the gateway's own` : null,
+    estimated ? `${count(estimated)} ${estimated === 1 ? "request has" : "requests have"} counts of the gateway's own` : null,
     lost ? html`<a href=${hrefTo("/requests", { filter: "outcome:lost" })}>of ${count(lost)} the end is not known</a>` : null,
   ].filter(Boolean);
   return told.length ? html`<p class="caveats whole">${told.map((one, place) => html`${place ? "; " : ""}${one}`)}.</p>` : null;

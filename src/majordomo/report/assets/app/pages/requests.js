@@ -4,6 +4,7 @@ import { useAnswer } from "../api.js";
 import { useLive } from "../live.js";
 import { asking, hrefWith, zoneOf } from "../state.js";
 import { Asked } from "../parts/asked.js";
+import { Download } from "../parts/download.js";
 import { Empty } from "../parts/empty.js";
 import { LiveMark } from "../parts/live_mark.js";
 import { Panel } from "../parts/panel.js";
@@ -25,7 +26,7 @@ export default function Requests({ query }) {
   const listens = !query.has("cursor");
   const { fresh, open } = useFresh(query, kind, asked, listens);
   return html`
-    <${Asked} title="Requests" query=${query}>${listens ? html`<${LiveMark} query=${query} open=${open} />` : null}<//>
+    <${Asked} title="Requests" query=${query}>${listens ? html`<${LiveMark} query=${query} open=${open} />` : null}<${Download} query=${query} /><//>
     <${Panel} title=${tabs} label="Requests" asked=${asked}>
       ${(answer) => html`
         <${RequestList} requests=${joined(fresh, answer.requests)} fresh=${new Set(fresh.map((one) => one.id))} zone=${zoneOf(query)} empty=${html`<${Empty} title="No such request in this period" />`} />

@@ -69,7 +69,7 @@ function Add({ query, onClose }) {
   return html`<${Dialog} title="Filter" onClose=${onClose}>
     <form onSubmit=${submit}>
       <div class="filter-form">
-        <label>By
+        <label><span class="unseen">By</span>
           <select value=${wanted} onChange=${(event) => setName(event.target.value)}>
             ${dimensions.map((one) => html`<option key=${one.name} value=${one.name}>${words(one.name)}</option>`)}
           </select>
@@ -88,7 +88,7 @@ function Add({ query, onClose }) {
       <ul class="values" aria-label="Values in this period">
         ${rows.map((row) => html`<li key=${row.value ?? "(none)"}><button type="button" class="menu-item" onClick=${() => (row.value === null ? (go(toggled(write({ dimension: wanted, value: null, excluded: !excluded }))), onClose()) : add(row.value))}>
           <span class=${row.value === null ? "none" : ""}>${row.value === null ? "(none)" : row.label ?? row.value}</span>
-          <span class="quiet">${count(row.usage.requests)} · ${money(row.usage.total_cost)}</span>
+          <span class="quiet">${count(row.usage.requests)} · ${row.usage.cost_unknown ? "unknown" : money(row.usage.total_cost)}</span>
         </button></li>`)}
       </ul>
     </form>

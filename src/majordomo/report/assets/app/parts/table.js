@@ -6,7 +6,7 @@ import { html } from "../ui.js";
 // `href(row)`: where the row leads; `empty`: shown instead of no rows.
 export function Table({ columns, rows, keyOf, href, caption, empty, rowClass }) {
   if (!rows.length && empty) return empty;
-  return html`<div class="scrolls" tabindex="0" role="region" aria-label=${caption}>
+  return html`<div class="scrolls" tabindex="0" role="region" aria-label=${`${caption}, table`}>
     <table>
       <caption class="unseen">${caption}</caption>
       <thead>
