@@ -23,6 +23,7 @@ from majordomo.places import Places
 from majordomo.price.adjustments import OverlayError
 from majordomo.price.feed import Refresh, keep_fresh
 from majordomo.price.pricer import Pricer
+from majordomo.record import backfill
 from majordomo.record.api_keys import create_first
 from majordomo.record.claude_sessions import close_idle_sessions, count_open_sessions
 from majordomo.record.database import Connection, connect
@@ -33,6 +34,7 @@ from majordomo.record.sign_in import make_link
 from majordomo.record.users import create_first as create_first_user
 from majordomo.record.writer import Writer
 from majordomo.report.connections import Connections
+from majordomo.report.installation import Installation
 from majordomo.report.intake import Intake
 from majordomo.report.server import Server
 from majordomo.report.signs import Signs
@@ -44,6 +46,7 @@ DRAIN_SECONDS = 25.0
 
 PARTITIONS_EVERY = 24 * 3600.0
 SESSIONS_EVERY = 60.0  # how late a session's end may be seen: next to hours of idleness it does not matter
+BACKFILL_LOOK_SECONDS = 1.0  # how late a filling in may begin; a look reads a small table
 PRICE_LOOK_SECONDS = 5.0  # as the front desks do; a look is two stats
 
 _log = logs.logger("back office")
@@ -71,6 +74,7 @@ class BackOffice:
             settings.max_metadata_keys, settings.max_metadata_key_bytes, settings.max_metadata_value_bytes
         )
         intake = Intake(self._pricer, limits, self._writer.stats, Ledger())
+        installation = Installation(settings, launch.origins)
         self._server = Server(
             self._signs,
             Connections(self._dsn),
@@ -78,6 +82,7 @@ class BackOffice:
             intake,
             places.back_office_socket,
             provider_names(settings.providers),
+            installation,
         )
         self._migrated = asyncio.Event()
         self._prices_changed = asyncio.Event()
@@ -94,6 +99,7 @@ class BackOffice:
             start(supervised("prices", self._watch_prices)),
             start(supervised("reprice", self._keep_pricing)),
             start(supervised("budgets", self._watch_budgets)),
+            start(supervised("backfill", self._keep_filling_in)),
             start(supervised("signs", self._signs.keep_looking)),
         ]
         if self._settings.price_feed:
@@ -165,6 +171,21 @@ class BackOffice:
             if closed:
                 _log.info("idle Claude Code sessions ended", sessions=closed)
             await asyncio.sleep(SESSIONS_EVERY)
+
+    async def _keep_filling_in(self) -> None:
+        """Bring older requests into the index and sums of metadata keys that have become active."""
+        await self._migrated.wait()
+        connection = await connect(self._dsn, purpose="backfill")
+        try:
+            while True:
+                for job in await backfill.due(connection):
+                    if await backfill.run(connection, job):
+                        _log.info(
+                            "metadata key filled in", metadata_key=job.key_name, key=str(job.majordomo_api_key_id)
+                        )
+                await asyncio.sleep(BACKFILL_LOOK_SECONDS)
+        finally:
+            await connection.close()
 
     async def _watch_budgets(self) -> None:
         await self._migrated.wait()

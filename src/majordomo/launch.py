@@ -31,6 +31,7 @@ class Launch(msgspec.Struct, frozen=True):
     database_url: str
     settings: dict[str, Any]  # every field of Settings as JSON, secrets in clear text
     supervisor: int | None = None  # process id of the supervisor
+    origins: dict[str, str] = {}  # where each setting came from
 
     def encode(self) -> bytes:
         """As JSON, for the child's standard input."""

@@ -114,6 +114,12 @@ class Settings(BaseSettings):
     max_metadata_keys: int = Field(64, ge=0, le=1000, description="Metadata keys recorded of one request.")
     max_metadata_key_bytes: int = Field(255, ge=1, le=255, description="Length of a metadata key.")
     max_metadata_value_bytes: int = Field(8 * KIB, ge=1, le=64 * KIB, description="Length of a metadata value.")
+    many_metadata_values: int = Field(
+        10_000,
+        ge=1,
+        description="A metadata key with more different values is activated only by who confirms it: its index grows "
+        "with every request, and it has no sums.",
+    )
 
     # Metering
     inject_stream_usage: bool = Field(
@@ -226,6 +232,9 @@ class SettingsError(Exception):
 
 
 _config_file: dict[str, Path | None] = {}
+_flags: set[str] = set()
+
+Origin = Literal["flag", "environment", "file", "default"]
 
 
 def find_config(explicit: Path | None) -> Path | None:
@@ -249,12 +258,30 @@ def load_settings(config: Path | None = None, **flags: Any) -> Settings:
         SettingsError: with every wrong setting at once.
     """
     _config_file["path"] = find_config(config)
+    given = {name: value for name, value in flags.items() if value is not None}
+    _flags.clear()
+    _flags.update(given)
     try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})
+        return Settings(**given)
     except ValidationError as wrong:
         raise SettingsError("\n".join(_explain(error) for error in wrong.errors())) from None
     except (ValueError, OSError) as wrong:
         raise SettingsError(f"{_config_file['path']}: {wrong}") from None
+
+
+def origins(settings: Settings) -> dict[str, Origin]:
+    """Where each of the settings that ``load_settings`` read last came from."""
+    variables = [name.upper() for name in os.environ]
+
+    def origin(name: str) -> Origin:
+        if name in _flags:
+            return "flag"
+        variable = ENV_PREFIX + name.upper()
+        if any(one == variable or one.startswith(f"{variable}__") for one in variables):
+            return "environment"
+        return "file" if name in settings.model_fields_set else "default"
+
+    return {name: origin(name) for name in Settings.model_fields}
 
 
 def _explain(error: Any) -> str:

@@ -30,7 +30,7 @@ from majordomo.places import Places
 from majordomo.ports import Claim, claim
 from majordomo.record import embedded
 from majordomo.record.postgres_server import PostgresServer, ServerBusyError
-from majordomo.settings import Settings
+from majordomo.settings import Settings, origins
 
 #: ``-P``: a file of the working directory must not be taken for a module.
 _PYTHON = (sys.executable, "-P", "-m")
@@ -225,8 +225,9 @@ class Supervisor:
         assert self._claim is not None
         url = self._settings.database_url
         dsn = url.get_secret_value() if url else self._postgres.dsn() if self._postgres else ""
+        told = reveal(self._settings)
         return Launch(
-            worker, self._claim.host, self._claim.port, dsn, reveal(self._settings), supervisor=os.getpid()
+            worker, self._claim.host, self._claim.port, dsn, told, os.getpid(), dict(origins(self._settings))
         ).encode()
 
     def _start_child(self, child: Child) -> None:

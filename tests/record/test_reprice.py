@@ -213,3 +213,14 @@ def test_a_row_with_unreadable_parts_is_told_and_passed_over(
     )
     result = run(postgres_dsn, pricer)
     assert (dict(result.unpriced), sum(result.rows.values())) == ({("openai", "new-1", "unreadable_row"): 1}, 1)
+
+
+def test_the_sums_of_a_metadata_key_that_is_no_longer_active_follow_too(
+    store: Any, postgres_dsn: str, pricer: Pricer, sql: Callable[..., Any], assert_rollups_match: Callable[[], None]
+) -> None:
+    """Activated again, it is summed by them, and rows that are in them are not counted a second time."""
+    store([{}, {}])
+    sql("UPDATE llm_requests_metadata_keys SET is_active = false, activated_at = NULL")
+    assert sum(run(postgres_dsn, pricer).rows.values()) == 2
+    assert sql("SELECT count(*) AS n FROM usage_by_metadata_daily")[0]["n"] > 0
+    assert_rollups_match()

@@ -19,6 +19,7 @@ from majordomo.record.users import DEFAULT_ORG, Role
 from majordomo.report.app import make_app
 from majordomo.report.connections import Connections
 from majordomo.report.front_desks import FrontDesk
+from majordomo.report.installation import Installation
 from majordomo.report.intake import Intake
 from majordomo.report.vitals import JournalFigures, PriceFigures
 
@@ -195,7 +196,10 @@ class Browser:
     def __init__(self, dsn: str, signs: MadeUpSigns, runner: asyncio.Runner) -> None:
         self._runner = runner
         self.connections = Connections(dsn)
-        self._send = send_to(make_app(signs, self.connections, packaged_prices(), an_intake(signs)), runner.run)
+        installation = Installation.of_defaults()
+        self._settings = installation.settings
+        app = make_app(signs, self.connections, packaged_prices(), an_intake(signs), installation=installation)
+        self._send = send_to(app, runner.run)
         self.cookies: dict[str, str] = {}
         self.csrf_token = ""
 
@@ -221,6 +225,11 @@ class Browser:
                 return await part(connection)
 
         return self._runner.run(inner())
+
+    def setting(self, **changed: Any) -> None:
+        """Settings that the application goes by from here on."""
+        for name, value in changed.items():
+            setattr(self._settings, name, value)
 
     def change(self, method: str, path: str, body: Any = None) -> Reply:
         """A request that changes something, with the session's token."""

@@ -44,6 +44,7 @@ class Registry:
         self._names: dict[bytes, set[str]] = {}
         self._active: dict[bytes, frozenset[str]] = {}
         self._rolled_up: dict[bytes, frozenset[str]] = {}
+        self._summed: dict[bytes, frozenset[str]] = {}
         self._sketches: OrderedDict[MetadataKey, HyperLogLog] = OrderedDict()
         self._written: dict[MetadataKey, bytes] = {}  # the state of each that the database had from us last
 
@@ -53,8 +54,11 @@ class Registry:
         names: dict[bytes, set[str]] = {}
         active: dict[bytes, set[str]] = {}
         rolled_up: dict[bytes, set[str]] = {}
+        summed: dict[bytes, set[str]] = {}
         for key_id, name, is_active, stopped_at in await connection.fetch(_NAMES):
             names.setdefault(key_id.bytes, set()).add(name)
+            if stopped_at is None:
+                summed.setdefault(key_id.bytes, set()).add(name)
             if is_active:
                 active.setdefault(key_id.bytes, set()).add(name)
                 if stopped_at is None:
@@ -62,6 +66,7 @@ class Registry:
         self._names = names
         self._active = {key_id: frozenset(chosen) for key_id, chosen in active.items()}
         self._rolled_up = {key_id: frozenset(chosen) for key_id, chosen in rolled_up.items()}
+        self._summed = {key_id: frozenset(chosen) for key_id, chosen in summed.items()}
 
     def forget(self) -> None:
         """Trust nothing that was learned: a transaction came to nothing, or may have."""
@@ -76,6 +81,10 @@ class Registry:
     def rolled_up(self, key_id: bytes) -> frozenset[str]:
         """The active names that have rollups."""
         return self._rolled_up.get(key_id, _NONE)
+
+    def summed(self, key_id: bytes) -> frozenset[str]:
+        """Names that are in the rollups with every row that has them in ``indexed_metadata``, active now or not."""
+        return self._summed.get(key_id, _NONE)
 
     def observe(self, seen: dict[MetadataKey, Observed], finished: Finished) -> None:
         """Note one request's metadata in ``seen``."""

@@ -80,11 +80,11 @@ async def reprice_unpriced(
         asyncpg.PostgresError: the database failed; batches before are committed.
     """
     registry = Registry()
-    await registry.refresh(connection)
     after: tuple[datetime, UUID] = (_EPOCH - timedelta(days=1), UUID(int=0))
     while True:
         async with connection.transaction():
             rows = await connection.fetch(statement("reprice_candidates"), *after, batch_rows)
+            await registry.refresh(connection)  # behind the locks: no row of these becomes indexed any more
             changed = await _reprice_batch(connection, pricer, registry, tally, rows)
         if rows:
             yield changed
@@ -196,7 +196,7 @@ def _add_to_rollup(rollup: Rollup, registry: Registry, row: asyncpg.Record, fini
     indexed = msgspec.json.decode(row["indexed_metadata"], type=dict[str, str])
     opening = msgspec.structs.replace(finished.opening, metadata=indexed)
     amount = (0, 0, -1, *[0] * 8, *_costs(bill))
-    rollup.add(finished._replace(opening=opening), registry.rolled_up(opening.api_key_id), amount)
+    rollup.add(finished._replace(opening=opening), registry.summed(opening.api_key_id), amount)
 
 
 def _costs(bill: Bill) -> tuple[int, ...]:

@@ -22,7 +22,8 @@ FAILED = frozenset({Outcome.PROVIDER_BROKE, Outcome.REFUSED, Outcome.GATEWAY_STO
 #: What is added up, in the order of the tables' columns: requests, errors, unpriced, timed_requests, response_time_ms,
 #: six counts of tokens, six costs in femto-dollars.
 Amounts = tuple[int, ...]
-_COSTS_FROM = 11
+#: How many of them come before the costs.
+COUNTS = 11
 
 ModelCell = tuple[int, bytes, bytes, str, str]  # hour, org, key, provider, model
 MetadataCell = tuple[int, bytes, bytes, str, str]  # hour, org, key, name, value
@@ -82,6 +83,10 @@ class Rollup:
                 if name in rolled_up:
                     _put(self.by_metadata, (hour, org, key, name, value_in_rollup(value)), amount)
 
+    def add_value(self, hour: int, org: bytes, key: bytes, name: str, value: str, amount: Amounts) -> None:
+        """Count one request, for one metadata key's value alone; ``hour`` since the epoch."""
+        _put(self.by_metadata, (hour, org, key, name, value_in_rollup(value)), amount)
+
     async def write(self, connection: Connection) -> None:
         """Add everything to the hourly and daily tables, in the caller's transaction."""
         if self.by_model:
@@ -109,8 +114,8 @@ def _columns(cells: dict[ModelCell, Amounts]) -> list[str]:
         _array(key.hex() for key in keys),
         text_array(firsts),
         text_array(seconds),
-        *(_array(map(str, column)) for column in sums[:_COSTS_FROM]),
-        *(_array(map(usd_text, column)) for column in sums[_COSTS_FROM:]),
+        *(_array(map(str, column)) for column in sums[:COUNTS]),
+        *(_array(map(usd_text, column)) for column in sums[COUNTS:]),
     ]
 
 

@@ -17,16 +17,19 @@ from majordomo.report import (
     errors,
     ingest,
     keys,
+    metadata_keys,
     metrics,
     page,
     people,
     prices,
+    settings,
     static_files,
     usage,
 )
 from majordomo.report.connections import Connections
 from majordomo.report.envelope import Envelope
 from majordomo.report.errors import JSON
+from majordomo.report.installation import Installation
 from majordomo.report.intake import Intake
 from majordomo.report.live import Live
 from majordomo.report.only_known import only_known_parameters
@@ -72,11 +75,12 @@ def make_app(
     intake: Intake,
     live: Live | None = None,
     providers: Collection[str] = (),
+    installation: Installation | None = None,
 ) -> ASGIApp:
     """The application over what ``sources`` tell, what the database holds, and the prices of now.
 
     ``providers``: those that requests can be sent to, by name. ``live``: who looks on; whoever stops the
-    application closes it first.
+    application closes it first. ``installation``: the settings in force; the defaults if left out.
     """
     app = FastAPI(
         title="Majordomo",
@@ -94,6 +98,7 @@ def make_app(
     app.state.pricer = pricer
     app.state.intake = intake
     app.state.providers = frozenset(providers or ())
+    app.state.installation = installation or Installation.of_defaults()
     app.state.live = live or Live(connections, event_text)
     app.state.door = people.Door()
     errors.install(app)
@@ -110,6 +115,8 @@ def make_app(
     app.include_router(budgets.router)
     app.include_router(keys.router)
     app.include_router(prices.router)
+    app.include_router(metadata_keys.router)
+    app.include_router(settings.router)
     return Envelope(app)
 
 

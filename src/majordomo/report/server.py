@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from majordomo.price.pricer import Pricer
 from majordomo.report.connections import Connections
+from majordomo.report.installation import Installation
 from majordomo.report.intake import Intake
 from majordomo.report.vitals import Sources
 
@@ -33,13 +34,11 @@ class Server:
         intake: Intake,
         path: Path,
         providers: Collection[str],
+        installation: Installation,
     ) -> None:
-        self._sources = sources
+        self._parts = (sources, connections, pricer, intake, providers, installation)
         self._connections = connections
-        self._pricer = pricer
-        self._intake = intake
         self._path = path
-        self._providers = providers
         self._running: uvicorn.Server | None = None
         self._live: Live | None = None
         self._stopping = False
@@ -52,9 +51,7 @@ class Server:
             OSError: the socket cannot be made.
         """
         # Imported here: the writer begins its work before half a second of imports.
-        made = await asyncio.to_thread(
-            _make, self._sources, self._connections, self._pricer, self._intake, self._providers
-        )
+        made = await asyncio.to_thread(_make, *self._parts)
         server, self._live = made
         if self._stopping:
             return
@@ -100,7 +97,12 @@ def listen(path: Path) -> socket.socket:
 
 
 def _make(
-    sources: Sources, connections: Connections, pricer: Pricer, intake: Intake, providers: Collection[str]
+    sources: Sources,
+    connections: Connections,
+    pricer: Pricer,
+    intake: Intake,
+    providers: Collection[str],
+    installation: Installation,
 ) -> "tuple[uvicorn.Server, Live]":
     import uvicorn
 
@@ -131,7 +133,7 @@ def _make(
 
     server = Quiet(
         uvicorn.Config(
-            make_app(sources, connections, pricer, intake, live, providers),
+            make_app(sources, connections, pricer, intake, live, providers, installation),
             loop="none",
             http="httptools",
             ws="none",

@@ -14,7 +14,7 @@ from majordomo.record.rollup import value_in_rollup
 from majordomo.report.questions.dimensions import Dimension
 from majordomo.report.questions.filters import Filter
 from majordomo.report.questions.known import MetadataKey
-from majordomo.report.questions.scope import END, Stretch
+from majordomo.report.questions.scope import BEGINNING, END, Stretch
 from majordomo.report.sql import question
 
 #: A writer may have begun a batch just before it learnt that a key is active; indexes and sums are trusted from a while
@@ -172,6 +172,8 @@ def _through_index(
         return []
     wanted = [msgspec.json.encode({chosen.dimension.name: value}).decode() for value in chosen.values]
     indexed = f"r.indexed_metadata @> ANY ({parameters.put(wanted, 'jsonb[]')})"
+    if since <= BEGINNING:
+        return [indexed]
     return [f"({indexed} OR r.requested_at < {parameters.put(min(since + ACTIVATION_LAG, END), 'timestamptz')})"]
 
 

@@ -9,6 +9,8 @@ SELECT
             GROUP BY majordomo_api_key_id
             HAVING count(*) >= $3::int AND NOT bool_or(key_name = $1)
         ) AS everywhere,
-    max(activated_at) FILTER (WHERE key_name = $1) AS since
-FROM llm_requests_metadata_keys
+    max(CASE WHEN b.finished_at IS NULL THEN m.activated_at ELSE '1970-01-01 00:00:00+00' END)
+        FILTER (WHERE key_name = $1) AS since
+FROM llm_requests_metadata_keys m
+LEFT JOIN metadata_backfills b USING (majordomo_api_key_id, key_name, org_id, activated_at)
 WHERE $2::uuid[] IS NULL OR majordomo_api_key_id = ANY ($2)
