@@ -178,7 +178,7 @@ class Live:
                 async with self._connections.own("live") as connection:
                     await self._tell_while_connected(connection)
             except ApiError as away:
-                _log.info("live requests interrupted", reason=away.code)
+                _log.info("live requests interrupted", reason=away.code, cause=repr(away.__context__))
             except Exception:
                 _log.exception("telling of new requests failed")
             self._listening.clear()
