@@ -46,6 +46,8 @@ _PRICE_LOOK_SECONDS = 5.0
 
 #: How often the counters are published for the metrics page (s).
 _PUBLISH_SECONDS = 1.0
+#: So long keys wait for the budgets that govern them; then requests go on without.
+_BUDGETS_FIRST_SECONDS = 5.0
 
 #: Requests leave next to no cycles behind, so the collector may look seldom.
 _GC_THRESHOLDS = (10_000, 20, 50)
@@ -102,7 +104,8 @@ class FrontDesk:
             keep_seconds=settings.upstream_keepalive,
             connect_timeout=settings.upstream_connect_timeout,
         )
-        keeper = Keeper(self._launch.database_url, UUID(self._journal.folder.name).bytes)
+        holder = UUID(self._journal.folder.name).bytes
+        keeper = Keeper(self._launch.database_url, holder, copy=self._places.run_dir / "budgets.copy")
         gate = Gate(Estimator(self._pricer), keeper)
         desk = Desk(
             settings,
@@ -118,7 +121,7 @@ class FrontDesk:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         tasks = [
-            loop.create_task(self._feed.run()),
+            loop.create_task(self._follow_keys(keeper)),
             loop.create_task(keeper.run(gate)),
             loop.create_task(desk.keep_time()),
             loop.create_task(self._look_at_prices()),
@@ -153,6 +156,13 @@ class FrontDesk:
         listening.bind((launch.host, launch.port))
         return listening
 
+    async def _follow_keys(self, keeper: Keeper) -> None:
+        """Keys are known once budgets are, so that no request passes for want of them; a fault there costs a moment."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_BUDGETS_FIRST_SECONDS):
+                await keeper.known.wait()
+        await self._feed.run()
+
     async def _look_at_prices(self) -> None:
         while True:
             await asyncio.sleep(_PRICE_LOOK_SECONDS)
@@ -175,7 +185,8 @@ class FrontDesk:
                 upstream_reused=desk.pool.reused,
                 upstream_resting=desk.pool.resting,
                 prices=self._pricer.version,
-                counters=msgspec.structs.asdict(desk.books.counters),
+                counters=msgspec.structs.asdict(desk.books.counters)
+                | {"budget_refused": desk.gate.refused, "budget_let_through": desk.gate.let_through},
             )
             # In a thread: a file system may take some ms to replace a file, and streams would wait for it.
             await asyncio.to_thread(self._write_status, status)

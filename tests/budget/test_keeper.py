@@ -5,6 +5,7 @@ import os
 import random
 from typing import Any
 
+import msgspec
 import pytest
 from budget_books import Books
 from tills import Admitted, Till, ask_all, body, tills, until
@@ -261,6 +262,52 @@ def test_while_the_database_is_away_the_lease_is_used_up_first_then_the_budget_d
             await until(lambda: till.keeper.fresh)
             admitted = [await till.ask() for _ in range(120)]
             assert sum(isinstance(answer, Admitted) for answer in admitted) == 100 - purse_taken(leased, fail)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("fail", "answer"), [("open", Admitted), ("closed", Refusal)])
+def test_a_front_desk_that_starts_without_the_database_holds_to_the_budgets_it_knew(
+    books: Books, fail: str, answer: type
+) -> None:
+    copy = books.folder / "budgets.copy"
+
+    async def run() -> None:
+        scope = {"metadata": {"T": "x"}, "models": ["claude-*"], "each": "User-Id", "window": "rolling:24h"}
+        budget = await make(books, 10**15, fail=fail, mode="strict", warn_at=[50], **scope)
+        connection = await connect(books.dsn, purpose="tests")
+        await raise_limit(connection, budget, "1", moment_of(wall_us() + 86_400_000_000), "a test", "more")
+        await connection.close()
+        before = Till(books.dsn, books.folder, copy=copy)
+        await before.open()
+        [known] = before.gate.budgets.by_id.values()
+        await until(copy.exists)
+        await before.die()
+        assert copy.stat().st_mode & 0o777 == 0o600
+        after = Till("postgresql://nobody@127.0.0.1:1/none", books.folder, copy=copy)
+        after.start()
+        await after.keeper.known.wait()
+        [kept] = after.gate.budgets.by_id.values()
+        assert msgspec.structs.asdict(kept) == msgspec.structs.asdict(known)
+        assert isinstance(await after.ask(metadata={"T": "x"}), answer)
+        await after.die()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00", b"\x92\x01\x91\x80", None])
+def test_a_copy_that_cannot_be_read_is_none(books: Books, damage: bytes | None) -> None:
+    copy = books.folder / "budgets.copy"
+    if damage is not None:
+        copy.write_bytes(damage)
+
+    async def run() -> None:
+        till = Till("postgresql://nobody@127.0.0.1:1/none", books.folder, copy=copy)
+        till.start()
+        await asyncio.sleep(0.05)
+        assert not till.keeper.known.is_set()
+        assert len(till.gate.budgets) == 0
+        await till.die()
 
     asyncio.run(run())
 

@@ -61,9 +61,13 @@ class Till:
         self._ids = IdMaker()
         self._task: asyncio.Task[None] | None = None
 
+    def start(self) -> None:
+        """Follow the database, if it is there."""
+        self._task = asyncio.get_running_loop().create_task(self.keeper.run(self.gate))
+
     async def open(self, budgets: int = 1) -> None:
         """Follow the database, and wait until so many budgets are known."""
-        self._task = asyncio.get_running_loop().create_task(self.keeper.run(self.gate))
+        self.start()
         await until(lambda: self.keeper.fresh and len(self.gate.budgets) >= budgets)
 
     async def ask(self, asked: bytes = body(), metadata: dict[str, str] | None = None) -> Admitted | Refusal:

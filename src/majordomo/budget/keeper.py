@@ -11,12 +11,14 @@ One task does all of it, on one connection; a request waits for it only when its
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from majordomo.budget import leases
+from majordomo.budget.copy import restore, save
 from majordomo.budget.gate import Gate
 from majordomo.budget.leases import WANTED_CHANNEL, Held
 from majordomo.budget.matching import BudgetIndex, Cell
@@ -94,7 +96,13 @@ class _Want(NamedTuple):
 class Keeper:
     """A ``gate.Treasury`` over PostgreSQL. ``run`` keeps it going; ``holder`` is the front desk's journal id."""
 
-    def __init__(self, dsn: str, holder: bytes, *, clock: SteadyClock = steady, now: WallClock = wall_us) -> None:
+    def __init__(
+        self, dsn: str, holder: bytes, *, copy: Path | None = None, clock: SteadyClock = steady,
+        now: WallClock = wall_us,
+    ) -> None:  # fmt: skip
+        """``copy``: where budgets are kept for a start without the database."""
+        self.known = asyncio.Event()  # budgets have been seen: those of the database, or of the copy
+        self._copy = copy
         self._dsn = dsn
         self._holder = holder
         self._clock = clock
@@ -180,6 +188,10 @@ class Keeper:
 
     async def run(self, gate: Gate) -> None:
         """Keep the gate's budgets and purses in step with the database until cancelled; never raises for its faults."""
+        kept = restore(self._copy) if self._copy is not None else None
+        if kept is not None:
+            self._index = gate.budgets = kept
+            self.known.set()
         attempt = 0
         while True:
             try:
@@ -237,6 +249,9 @@ class Keeper:
         if self._changed:
             self._changed = False
             self._index = gate.budgets = await load_index(connection)
+            self.known.set()
+            if self._copy is not None:
+                await asyncio.to_thread(save, self._copy, self._index)
             for lease in self._leases.values():
                 lease.exhausted_until = 0.0
         if self._wanted_back:

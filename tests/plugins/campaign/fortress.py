@@ -255,7 +255,7 @@ class Fortress:
         left += [f"dead letters {path.name}" for path in self.places.dead_letter_dir.iterdir()]
         left += [f"socket {path}" for path in self.data_dir.rglob("*") if path.is_socket()]
         left += [f"file {path}" for path in self.data_dir.rglob("postmaster.pid")]
-        kept = {"serve.lock", "keys.copy"}
+        kept = {"serve.lock", "keys.copy", "budgets.copy"}
         left += [f"file {path}" for path in self.places.run_dir.iterdir() if path.name not in kept]
         if self.places.short_dir.exists():
             left += [f"socket {path}" for path in self.places.short_dir.rglob("*") if path.is_socket()]
