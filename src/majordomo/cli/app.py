@@ -25,6 +25,7 @@ COMMANDS = {
     "orgs": "Organisations, which never see one another's rows.",
     "prices": "Look up, refresh and compare prices.",
     "db": "The database: its DSN, a prompt, its schema.",
+    "mcp": "Let Claude Code, or another MCP client, ask what it cost.",
     "doctor": "Check everything that can be wrong, and say what to do.",
 }
 
