@@ -16,7 +16,9 @@ export const pages = [
   { path: "/budgets/:id", title: "Budget", group: "none", load: () => import("./pages/budget.js") },
   { path: "/keys", title: "Gateway keys", group: "manage", load: () => import("./pages/keys.js") },
   { path: "/keys/:id", title: "Gateway key", group: "none", load: () => import("./pages/key.js") },
+  { path: "/metadata-keys", title: "Metadata keys", group: "manage", load: () => import("./pages/metadata_keys.js") },
   { path: "/prices", title: "Prices", group: "manage", load: () => import("./pages/prices.js") },
   { path: "/prices/*", title: "Price of a model", group: "none", load: () => import("./pages/price.js") },
+  { path: "/settings", title: "Settings", group: "manage", load: () => import("./pages/settings.js") },
   { path: "/sign-in", title: "Sign in", group: "none", open: true, load: () => import("./pages/sign_in.js") },
 ];

@@ -23,8 +23,8 @@ export function Simulation({ it, query }) {
   const { error, waiting, submit } = useForm(ask, set);
   return html`<${Panel} title="What another limit would have done" className="whole">
     <form class="inline-form" onSubmit=${submit}>
-      <${Field} name="limit" label=${`Limit (${it.unit === "usd" ? "USD" : it.unit})`} required inputmode="decimal" value=${it.base_limit} />
-      <${Field} name="days" label="Over the last days" type="number" min="1" max="366" value=${DAYS_BACK} />
+      <${Field} id="try-limit" name="limit" label=${`Limit (${it.unit === "usd" ? "USD" : it.unit})`} required inputmode="decimal" value=${it.base_limit} />
+      <${Field} id="try-days" name="days" label="Over the last days" type="number" min="1" max="366" value=${DAYS_BACK} />
       <button type="submit" disabled=${waiting}>${waiting ? "Replaying …" : "Replay"}</button>
     </form>
     ${error ? html`<${Problem} error=${error} />` : null}
