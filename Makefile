@@ -31,7 +31,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  ARGS='...' is passed on to run, demo and bench, PYTEST_ARGS='...' to test; PYTHON and VENV choose the interpreter and the environment, PYTHONS what build-companion's file runs with."
 
-run: $(VENV)/.installed ## install and start the gateway with an embedded PostgreSQL
+run: bin/majordomo ## install and start the gateway with an embedded PostgreSQL
 	@exec $(BIN)/majordomo serve $(ARGS)
 
 demo: $(VENV)/.installed ## a scripted provider and a little traffic: see the product without any provider key
@@ -59,8 +59,9 @@ budget-campaign: $(VENV)/.installed-dev ## budgets on two replicas: fifty random
 	  $(BIN)/python -m pytest -s -o faulthandler_timeout=3600 tests/campaign/test_budgets.py \
 	  tests/campaign/test_budget_faults.py tests/budget/test_keeper.py $(PYTEST_ARGS)
 
-claude-campaign: $(VENV)/.installed-dev node-packages ## fifty random sessions of Claude Code each way, every price thrice (some six minutes); CLAUDE_SEED repeats one
+claude-campaign: $(VENV)/.installed-dev node-packages ## fifty random sessions of Claude Code each way, every price thrice, half a minute without a gateway (some eight minutes); CLAUDE_SEED repeats one
 	@$(WITH_NODE) CLAUDE_SESSIONS=$${CLAUDE_SESSIONS:-50} CLAUDE_PRICE_ROUNDS=$${CLAUDE_PRICE_ROUNDS:-3} \
+	  CLAUDE_AWAY_SECONDS=$${CLAUDE_AWAY_SECONDS:-30} \
 	  $(BIN)/python -m pytest -s -o faulthandler_timeout=3600 tests/claude_code $(PYTEST_ARGS)
 
 api-campaign: $(VENV)/.installed-dev ## fifty times as many random requests to every route of the control API (half an hour); API_SEED repeats one
@@ -77,7 +78,7 @@ bench-deps: ## install nginx and wrk (Debian packages; needs root)
 	apt-get update -qq
 	apt-get install -y --no-install-recommends nginx-light wrk
 
-build-companion: $(VENV)/.installed ## one executable file, bin/majordomo-companion, for a machine with Python 3.11+ and nothing installed
+build-companion: bin/majordomo ## one executable file, bin/majordomo-companion, for a machine with Python 3.11+ and nothing installed
 	@$(BIN)/python -m majordomo.companion.pack bin/majordomo-companion $(foreach one,$(PYTHONS),--python $(one))
 
 docs: $(VENV)/.installed-dev ## write docs/settings.md and docs/cli.md anew from the code
@@ -122,6 +123,10 @@ $(VENV)/.installed-bench: $(PINS) | $(BIN)/python
 	@echo "Installing Majordomo and what its benchmark needs into $(VENV)"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@ $(VENV)/.installed
+
+# Where the guides look for the command.
+bin/majordomo: $(VENV)/.installed
+	@mkdir -p bin && ln -sfn "$(abspath $(BIN))/majordomo" $@
 
 .PHONY: node-packages
 node-packages: $(addsuffix node_modules/.installed,$(NODE_TESTS))

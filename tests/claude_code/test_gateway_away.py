@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from campaign.sizes import tell
 from claude_cli import ledgers
 from claude_cli.cli import ClaudeCode
 from claude_cli.provider import ScriptedProvider, usage
+from claude_cli.sizes import AWAY_SECONDS
 from companion_process import PATIENCE
 from gateway_fixture import Gateway, running_gateway
 
@@ -57,7 +59,9 @@ def test_the_agent_goes_on_without_the_gateway_and_every_request_becomes_a_row(
         claude_provider.queue(*turn(1))
         assert conversation.say("First.").text == "Answer 1."
         kill(own_gateway)
-        for number in (2, 3):
+        fallen, number = time.monotonic(), 1
+        while number < 3 or time.monotonic() - fallen < AWAY_SECONDS:
+            number += 1
             claude_provider.queue(*turn(number))
             assert conversation.say("Go on.").text == f"Answer {number}."
         with again(own_gateway, claude_provider):
@@ -71,6 +75,7 @@ def test_the_agent_goes_on_without_the_gateway_and_every_request_becomes_a_row(
             served = claude_provider.messages()
             rows = ledgers.rows_of(own_gateway, tag, len(served))
     said = "".join(conversation.last_words)
+    tell(f"CLAUDE_AWAY_SECONDS={AWAY_SECONDS:g}: {len(served)} requests, {result.cost} USD")
     here = sum(row["delivered_from"] is not None for row in rows)
     assert here >= 4
     assert f"{len(served)} requests, " in said
@@ -91,10 +96,17 @@ def test_an_agent_that_must_not_go_on_stops_with_a_clear_message(
         assert conversation.say("First.").text == "Answer 1."
         kill(own_gateway)
         refused = conversation.say("Go on.")
-        conversation.end()
+        kept_waiting = len(claude_provider.messages())
+        with again(own_gateway, claude_provider):
+            claude_provider.queue(*turn(2))
+            after = conversation.say("Go on.")
+            conversation.end()
+            rows = ledgers.rows_of(own_gateway, tag, 4)
     assert refused.told["is_error"]
     assert refused.text.startswith(
         f"API Error: 503 The Majordomo gateway at {own_gateway.base_url} cannot be reached, and this companion was "
         "started with --fail-closed."
     )
-    assert len(claude_provider.messages()) == 2  # none that the gateway did not see
+    assert kept_waiting == 2  # none that the gateway did not see
+    assert after.text == "Answer 2."
+    assert after.cost in ledgers.sums(rows)
