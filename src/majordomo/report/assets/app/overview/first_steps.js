@@ -25,7 +25,7 @@ export function FirstSteps({ session }) {
   return html`<div class="stack">
     <${Panel} title="No request has come yet">
       <p>Send one through the gateway, and it is here within a second. It takes a <b>gateway key</b>: the first start printed
-        one; ${isAdmin(session) ? html`<a href="/keys">Gateway keys</a> makes another.` : "an admin of your organisation makes others."}
+        one; ${isAdmin(session) ? html`<a href="/keys">Gateway keys</a> makes another.` : "an admin of your organisation makes others."}${" "}
         Your provider's own key goes where it always went.</p>
     <//>
     <div class="grid">
@@ -33,7 +33,7 @@ export function FirstSteps({ session }) {
       <${Panel} title="Claude Code: ~/.claude/settings.json"><${Code} text=${claudeSettings("mdm_sk_...")} label="Settings of Claude Code" /><//>
       <${Panel} title="Python"><${Code} text=${python(base)} label="Python client" /><//>
       <${Panel} title="Then">
-        <p>Every <code>X-Majordomo-Something</code> header becomes metadata, and metadata is what you slice by here:
+        <p>Every <code>X-Majordomo-Something</code> header becomes metadata, and metadata is what you slice by here:${" "}
           <code>X-Majordomo-Team</code>, <code>X-Majordomo-Feature</code>, <code>X-Majordomo-User-Id</code>.</p>
       <//>
     </div>

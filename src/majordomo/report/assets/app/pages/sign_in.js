@@ -38,7 +38,7 @@ function Password({ after }) {
     <${Field} name="email" label="E-mail address" type="email" autocomplete="username" required autofocus />
     <${Field} name="password" label="Password" type="password" autocomplete="current-password" required />
     <p><button type="submit" class="main" disabled=${waiting}>Sign in</button></p>
-    <p class="quiet">First time, or forgotten? The gateway printed a link on its first start;
+    <p class="quiet">First time, or forgotten? The gateway printed a link on its first start;${" "}
       <code>majordomo users link ADDRESS</code> makes another.</p>
   </form>`;
 }
@@ -49,7 +49,7 @@ function NewPassword({ link, after, otherwise }) {
     <h1>Welcome</h1>
     <p class="quiet">Your link is good for one sign-in. Choose the password for the ones to come.</p>
     ${error ? html`<${Problem} error=${error} />` : null}
-    <${Field} name="email" label="E-mail address" type="email" autocomplete="username" hint="Needed of the first admin; else only to change yours." />
+    <${Field} name="email" label="E-mail address" type="email" autocomplete="username" hint="What you will sign in with. Left empty, it stays the one that the link was made for." />
     <${Field} name="name" label="Name" autocomplete="name" hint="Optional." />
     <${Field} name="password" label="New password" type="password" autocomplete="new-password" minlength=${LEAST_PASSWORD} required hint=${`At least ${LEAST_PASSWORD} characters.`} />
     <p><button type="submit" class="main" disabled=${waiting}>Set password and sign in</button>

@@ -5,6 +5,7 @@ import { useDimensions, words } from "../dimensions.js";
 import { parse, toggled, write } from "../filters.js";
 import { count, money } from "../format.js";
 import { go } from "../router.js";
+import { shortcut } from "../shortcuts.js";
 import { asking, hrefWith } from "../state.js";
 import { Dialog } from "./dialog.js";
 
@@ -13,8 +14,7 @@ export function FilterBar({ query }) {
   const filters = query.getAll("filter");
   useEffect(() => {
     const byKey = (event) => {
-      if (event.key !== "f" || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.target.closest("input, select, textarea, dialog")) return;
+      if (shortcut(event) !== "f") return;
       event.preventDefault();
       set(true);
     };

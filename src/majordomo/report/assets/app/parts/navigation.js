@@ -2,6 +2,7 @@
 import { html, useState } from "../ui.js";
 import { pages } from "../pages.js";
 import { end } from "../session.js";
+import { areOn, turn } from "../shortcuts.js";
 import { hrefTo } from "../state.js";
 import { Menu } from "./menu.js";
 
@@ -32,8 +33,18 @@ function Who({ session }) {
   const initial = (user.name || user.email).trim().slice(0, 1).toUpperCase();
   return html`<${Menu} label=${html`<span class="initial" aria-hidden="true">${initial}</span>`} name=${`Signed in as ${user.name}`} align="right">
     <p class="who"><strong>${user.name}</strong><br />${user.email}<br /><span class="quiet">${user.role}</span></p>
+    <${Shortcuts} />
     <button type="button" class="menu-item" onClick=${end}>Sign out</button>
   <//>`;
+}
+
+function Shortcuts() {
+  const [on, set] = useState(areOn());
+  const change = () => {
+    turn(!on);
+    set(!on);
+  };
+  return html`<button type="button" class="menu-item" role="switch" aria-checked=${on ? "true" : "false"} onClick=${change}><span>Keyboard shortcuts</span><span class="quiet">${on ? "on" : "off"}</span></button>`;
 }
 
 // One press turns to the other theme; a second press goes back to the system's own.

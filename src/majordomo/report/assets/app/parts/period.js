@@ -2,6 +2,7 @@
 import { html, useEffect, useState } from "../ui.js";
 import { day } from "../format.js";
 import { here } from "../router.js";
+import { shortcut } from "../shortcuts.js";
 import { DEFAULT_PERIOD, change, hrefWith, ownZone, zoneOf } from "../state.js";
 import { Menu } from "./menu.js";
 
@@ -64,8 +65,8 @@ export function Period({ query }) {
 }
 
 function byKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog")) return;
-  const preset = PRESETS.find(([, , key]) => key === event.key);
+  const pressed = shortcut(event);
+  const preset = pressed && PRESETS.find(([, , key]) => key === pressed);
   if (preset) change(chosen(preset[0]));
 }
 
