@@ -45,7 +45,7 @@ export function scopeWords(budget, nameOfKey) {
   return parts.length ? parts.map(([what, value]) => `${what}: ${value}`).join(", ") : "everything";
 }
 
-// How the fullest count stands: "paused", "warns", "spent", "near", "fine".
+// How a budget or a count of one stands: "paused", "spent", "near", "fine".
 export function state(budget) {
   if (budget.paused) return "paused";
   const used = percentUsed(budget);

@@ -92,7 +92,7 @@ function Counts({ it, keys, zone }) {
   return html`<${Panel} title=${`Who is near the limit: ${count(it.counts.length)} of ${count(it.number_of_counts)}`} className="whole">
     <${Table} caption="Counts, the fullest first" rows=${it.counts} keyOf=${(one) => one.value} empty=${html`<${Empty} title="Nothing has been counted in this window" />`} columns=${[
       { key: "value", label: it.each ?? "Session", wide: true, render: (one) => (one.value === "" ? html`<span class="none">(none)</span>` : shown(one.value)) },
-      { key: "used", label: "Used", render: (one) => html`<${Meter} percent=${percentUsed(one)} state=${percentUsed(one) >= 100 ? "spent" : percentUsed(one) >= 80 ? "near" : "fine"} />` },
+      { key: "used", label: "Used", render: (one) => html`<${Meter} percent=${percentUsed(one)} state=${state(one)} />` },
       { key: "spent", label: "Spent", number: true, render: (one) => html`<span title=${one.spent}>${amount(one.spent, it.unit)}</span>` },
       { key: "left", label: "Left", number: true, minor: true, render: (one) => amount(one.remaining, it.unit) },
       { key: "requests", label: "Requests", number: true, minor: true, render: (one) => count(one.requests) },

@@ -14,6 +14,7 @@ import { Table } from "../parts/table.js";
 import { toast } from "../parts/toast.js";
 import { budgetBody, BudgetFields } from "../budgets/form.js";
 import { Meter } from "../budgets/meter.js";
+import { Near, Refused } from "../budgets/sight.js";
 import { amount, percentUsed, scopeWords, state, windowWords } from "../budgets/words.js";
 
 export default function Budgets({ query, session }) {
@@ -28,7 +29,10 @@ export default function Budgets({ query, session }) {
     <${Asked} title="Budgets" query=${query} plain>
       ${isAdmin(session) ? html`<button type="button" class="main" onClick=${() => set(true)}>New budget</button>` : null}
     <//>
-    <${Panel} label="Budgets" asked=${asked}>${(answer) => html`<${List} budgets=${answer.budgets} keys=${keys} zone=${zoneOf(query)} />`}<//>
+    <div class="grid">
+      <${Panel} label="Budgets" className="whole" asked=${asked}>${(answer) => html`<${List} budgets=${answer.budgets} keys=${keys} zone=${zoneOf(query)} />`}<//>
+      ${asked.answer?.budgets.length ? html`<${Near} zone=${zoneOf(query)} /><${Refused} zone=${zoneOf(query)} />` : null}
+    </div>
     ${open ? html`<${Dialog} title="New budget" onClose=${() => set(false)}>
       <${Form} ask=${(given) => send("POST", "/budgets", budgetBody(given))} after=${after} onClose=${() => set(false)} verb="Create"><${BudgetFields} keys=${keys.filter((key) => key.is_active)} /><//>
     <//>` : null}
