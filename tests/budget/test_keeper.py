@@ -31,7 +31,7 @@ async def make(books: Books, limit: int, unit: Unit = Unit.USD, **draft: Any) ->
     """A budget whose limit is so many femto-dollars, or a count."""
     connection = await connect(books.dsn, purpose="tests")
     try:
-        made = Draft(name="b", limit=f"{in_unit(unit, limit):f}", unit=unit.value, **draft)
+        made = Draft(name=draft.pop("name", "b"), limit=f"{in_unit(unit, limit):f}", unit=unit.value, **draft)
         return await create(connection, made, "a test")
     finally:
         await connection.close()
@@ -198,11 +198,14 @@ def test_what_one_front_desk_does_not_need_another_gets(books: Books) -> None:
     asyncio.run(run())
 
 
-def test_nobody_is_refused_while_there_is_room_however_many_come_meanwhile(books: Books) -> None:
-    """Who waits for room finds that others, who came later, have used it up: then he asks again."""
+@pytest.mark.parametrize("others", [0, 2], ids=["one budget", "three budgets"])
+def test_nobody_is_refused_while_there_is_room_however_many_come_meanwhile(books: Books, others: int) -> None:
+    """Who waits finds that others, who came later, have used up the room, in this purse or another: he asks again."""
 
     async def run() -> None:
         await make(books, 10**6 * FEMTO_PER_USD)
+        for number in range(others):
+            await make(books, 10**9, unit=Unit.TOKENS, name=f"b{number}", window=f"rolling:{number + 1}h")
         async with tills(books.dsn, books.folder, 1) as (till,):
 
             async def caller() -> None:

@@ -33,6 +33,10 @@ _SURE = frozenset({Unit.REQUESTS, Unit.TURNS, Unit.CONCURRENT})
 MAX_PURSES = 16_384
 
 
+#: Times that a request asks for more room before it is treated as if nobody could be asked.
+_MOST_ASKED = 16
+
+
 class Treasury(Protocol):
     """Where purses are filled from."""
 
@@ -46,7 +50,10 @@ class Treasury(Protocol):
         """True if asking for so much more would be in vain."""
 
     async def more(self, short: Sequence[tuple[Purse, int]]) -> bool:
-        """Ask for room for so much in each purse, for a bounded time; False if nobody could be asked."""
+        """Ask for room for so much in each purse, for a bounded time; False if nobody could be asked.
+
+        Where there is none for one of them, it is ``exhausted`` from then on.
+        """
 
 
 class OwnTreasury:
@@ -182,12 +189,16 @@ class Gate:
     async def wait(self, waiting: Waiting) -> Pass | Refusal:
         """Ask for more room, for a bounded time, and decide."""
         passing, short = waiting
-        asked = await self._treasury.more([(hold.purse, hold.amount) for hold in short])
-        short = passing.take()
-        if not short:
-            return passing
-        if asked:
-            return self._refuse(short)
+        for _ in range(_MOST_ASKED):
+            asked = await self._treasury.more([(hold.purse, hold.amount) for hold in short])
+            short = passing.take()
+            if not short:
+                return passing
+            if not asked:
+                break
+            if any(self._treasury.exhausted(hold.purse, hold.amount) for hold in short):
+                return self._refuse(short)
+            # While there was waiting for one purse, others have used up what was in another: that may have more, too.
         if all(hold.purse.budget.fail == "open" for hold in short):
             self.let_through += 1
             passing.take_anyway()
