@@ -22,11 +22,12 @@ from rich.console import Console
 from bench import anchors, peers, resting, streaming
 from bench import requests as one_request
 from bench.contender import ROOT, Contender
+from bench.gate import measure_gate
 from bench.processes import CONTENDER_CORE, LOAD_CORE, BenchmarkError, Crew
 from bench.product import Product, fresh_folder, wait_for_key
 from bench.tables import show
 
-PARTS = ("requests", "streams", "recording", "start", "memory")
+PARTS = ("requests", "gate", "streams", "recording", "start", "memory")
 WHOLE_RUN_SECONDS = 30 * 60
 QUIET_LOAD = 0.5
 RECORDING_ROWS = 200_000
@@ -84,6 +85,13 @@ class Run:
                 checks.append(check.as_json())
         for start in limits:
             measure(start)
+
+    def gate(self) -> None:
+        """What budgets cost, on one front desk."""
+        upstream = anchors.start_upstream(self.crew)
+        with self._product(upstream.port) as product:
+            self._say("gate")
+            self.results["gate"] = asdict(measure_gate(product, self.options.seconds))
 
     def streams(self) -> None:
         """nginx, Go and Majordomo before two streaming upstreams."""

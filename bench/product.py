@@ -110,9 +110,10 @@ class Product:
             raise BenchmarkError(f"majordomo {' '.join(arguments)} failed: {done.stderr.strip()[-600:]}")
         return done.stdout
 
-    def new_key(self) -> tuple[str, str]:
-        """Id and secret of a fresh gateway key that the front desk already accepts."""
-        made = json.loads(self.cli("keys", "create", "--name", f"bench-{time.monotonic_ns()}", "--json"))
+    def new_key(self, name: str | None = None) -> tuple[str, str]:
+        """Id and secret of a fresh gateway key."""
+        name = name or f"bench-{time.monotonic_ns()}"
+        made = json.loads(self.cli("keys", "create", "--name", name, "--json"))
         return made["id"], made["key"]
 
     def processes(self) -> list[psutil.Process]:

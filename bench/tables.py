@@ -23,6 +23,8 @@ def show(console: Console, results: dict[str, Any]) -> None:
             f" {check['expected_cost']}: {verdict};"
             f" the last row came {check['drain_seconds']:.1f} s after the load."
         )
+    if gate := results.get("gate"):
+        console.print(_gate(gate))
     if rows := results.get("streams"):
         console.print(_streams(rows))
     _print_pairs(console, "Back office: journal to PostgreSQL", results.get("recording"))
@@ -62,6 +64,27 @@ def _requests(rows: list[dict[str, Any]], nginx: float | None) -> Table:
             f"{row['added_p99_us'] / 1000:.3f}",
             f"{row['alone_added_p50_us'] / 1000:.3f}",
             f"{row['pss_mb']:,.0f}",
+        )
+    return table
+
+
+def _gate(figures: dict[str, Any]) -> Table:
+    caption = f"taking turns, {figures['rounds']} rounds, of which the median ratio; decisions by themselves"
+    table = _table("Budgets, front desk on one core", ["", "CPU µs/request", "× ungoverned", "µs/decision"], caption)
+    for name, cpu, ratio, alone in (
+        ("no budget at all", "no_budget_us", None, None),
+        ("budgets, and none concerns the request", "ungoverned_us", None, None),
+        ("one budget", "one_budget_us", "one_budget_ratio", "decide_one_us"),
+        ("three budgets", "three_budgets_us", "three_budgets_ratio", "decide_three_us"),
+        ("one strict budget", None, None, "decide_strict_us"),
+        ("refused", "refused_us", "refused_ratio", "refuse_us"),
+        ("settled", None, None, "settle_one_us"),
+    ):
+        table.add_row(
+            name,
+            f"{figures[cpu]:,.1f}" if cpu else "",
+            f"{figures[ratio]:,.2f}" if ratio else "",
+            f"{figures[alone]:,.1f}" if alone else "",
         )
     return table
 

@@ -24,6 +24,7 @@ class Target:
 def targets(results: dict[str, Any]) -> Iterator[Target]:
     """All targets for which the run has figures."""
     yield from _requests(results)
+    yield from _gate(results)
     yield from _streams(results)
     if recording := results.get("recording"):
         yield Target("Back office, rows per second", recording["rows_per_second"], 10_000, at_least=True, unit="rows/s")
@@ -54,6 +55,15 @@ def _requests(results: dict[str, Any]) -> Iterator[Target]:
             yield Target(
                 "LiteLLM's CPU per request against the front desk", value / front_desk, 100, at_least=True, unit="×"
             )
+
+
+def _gate(results: dict[str, Any]) -> Iterator[Target]:
+    if gate := results.get("gate"):
+        yield Target("Front desk with a governing budget, CPU against none", gate["one_budget_ratio"], 1.1, unit="×")
+        yield Target("The same with three budgets", gate["three_budgets_ratio"], 1.1, unit="×")
+        yield Target("A refused request, CPU against a served one", gate["refused_ratio"], 1, unit="×")
+        yield Target("One decision of the gate, three budgets", gate["decide_three_us"], 20, unit="µs")
+        yield Target("One decision of the gate, a strict budget", gate["decide_strict_us"], 20, unit="µs")
 
 
 def _streams(results: dict[str, Any]) -> Iterator[Target]:
