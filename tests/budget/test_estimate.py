@@ -2,8 +2,13 @@
 
 from typing import Any
 
+import msgspec
+from budget_terms import budget
+
 from majordomo.budget import estimate
 from majordomo.budget.estimate import FIRST_OUTPUT, FIRST_RATIO, Ask, Estimate, Estimator
+from majordomo.budget.expected import Expected
+from majordomo.budget.model import Unit
 from majordomo.clock import wall_us
 from majordomo.meter.reading import RequestFacts, UsageState
 from majordomo.price.bill import FEMTO_PER_USD, Bill
@@ -38,6 +43,17 @@ def ended(
         "bill": bill or Bill(),
     }
     return Close(**(NOTHING | told))
+
+
+def reasoned(close: Close, tokens: int) -> Close:
+    return msgspec.structs.replace(close, reasoning_tokens=tokens)
+
+
+CLASSES = (Unit.UNCACHED_TOKENS, Unit.CACHE_READ_TOKENS, Unit.CACHE_WRITE_TOKENS, Unit.REASONING_TOKENS)
+
+
+def in_unit(unit: Unit) -> Any:
+    return budget(unit, 1)
 
 
 def likely(estimator: Estimator, asked: Ask) -> Estimate:
@@ -90,6 +106,24 @@ def test_what_the_cache_usually_serves_is_expected_at_its_rate() -> None:
     found = likely(estimator, ask(4_000_000, most=1)).likely
     assert found.usd is not None
     assert abs(found.usd - FEMTO_PER_USD // 2) < FEMTO_PER_USD // 1000  # a million tokens read at $0.50
+
+
+def test_the_classes_of_tokens_are_expected_as_they_were_before() -> None:
+    estimator = Estimator(PRICER)
+    first = likely(estimator, ask(4000)).likely
+    assert (first.cache_read, first.cache_write, first.reasoning) == (0, 0, 0)
+    for _ in range(100):
+        estimator.learn(ask(4000), reasoned(ended(1000, 100, read=800, write=100), 50))
+    found = likely(estimator, ask(4000)).likely
+    assert abs(found.of(in_unit(Unit.CACHE_READ_TOKENS)) - 800) <= 1
+    assert abs(found.of(in_unit(Unit.CACHE_WRITE_TOKENS)) - 100) <= 1
+    assert abs(found.of(in_unit(Unit.UNCACHED_TOKENS)) - 100) <= 2
+    assert found.of(in_unit(Unit.REASONING_TOKENS)) == round(found.output_tokens / 2)
+
+
+def test_at_worst_each_class_is_all_there_is() -> None:
+    worst = Expected(None, 500, 20)
+    assert [worst.of(in_unit(unit)) for unit in CLASSES] == [500, 500, 500, 20]
 
 
 def test_estimated_and_failed_replies_teach_nothing() -> None:

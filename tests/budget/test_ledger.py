@@ -13,6 +13,7 @@ from budget_books import NOW, Books
 from recorded_rows import KEYS, Exchange, exchange, varied
 
 from majordomo.budget.definition import Draft
+from majordomo.budget.model import Unit
 from majordomo.budget.store import create
 from majordomo.meter.claude_code import ClaudeDetails
 from majordomo.price.pricer import Pricer
@@ -40,6 +41,10 @@ DRAFTS: list[dict[str, Any]] = [
     {"window": "lifetime", "models": ["gpt-5", "claude_*", "CLAUDE-?"], "each": "provider"},
     {"window": "lifetime", "on_unpriced": "ceiling:12.5", "sessions": SESSIONS[:2]},
     {"window": "month", "on_unpriced": "ceiling:0.000000001", "metadata": {"Feature": "Ünïcode ☃"}},
+    {"window": "day", "unit": "uncached_tokens"},
+    {"window": "day", "unit": "cache_read_tokens", "each": "provider"},
+    {"window": "month", "unit": "cache_write_tokens"},
+    {"window": "month", "unit": "reasoning_tokens", "each": "model"},
     {"window": "month", "metadata": {"Nobody": "sends this"}},
 ]
 
@@ -67,6 +72,10 @@ def traffic(seed: int, count: int = 250) -> list[Exchange]:
             close = msgspec.structs.replace(close, outcome=Outcome.REFUSED, status_code=402)
         if close is not None and chance.random() < 0.3:
             close = msgspec.structs.replace(close, requested_model=chance.choice(["best", "gpt-5", "Claude_x%", None]))
+        if close is not None:
+            close = msgspec.structs.replace(
+                close, reasoning_tokens=chance.choice([None, 0, 7, (close.output_tokens or 0)])
+            )
         made.append((msgspec.structs.replace(opening, **changes), close))
     return made
 
@@ -118,13 +127,20 @@ def test_budgets_made_while_rows_are_written_miss_none_and_count_none_twice(
     assert books.counts() == books.sums()
 
 
+def reasoned(one: Exchange, tokens: int) -> Exchange:
+    """The same, with so many of its output tokens for reasoning."""
+    opening, close = one
+    assert close is not None
+    return opening, msgspec.structs.replace(close, reasoning_tokens=tokens)
+
+
 def test_amounts_are_exact_and_each_unit_counts_its_own(books: Books) -> None:
-    units = ("usd", "tokens", "input_tokens", "output_tokens", "requests", "turns")
+    units = [unit.value for unit in Unit if unit is not Unit.CONCURRENT]
     for unit in units:
         books.make(unit, unit=unit)
     books.record(
         [
-            exchange(NOW, uncached=100, cached=20, output=10, costs=(25, 3, 0, 200, 0)),
+            reasoned(exchange(NOW, uncached=100, cached=20, written=7, output=10, costs=(25, 3, 0, 200, 0)), 4),
             exchange(NOW, uncached=1, output=2, costs=(1, 0, 0, 0, 0)),
             exchange(NOW, status=500, state="none", uncached=0, output=0, costs=None),  # type: ignore[arg-type]
         ]
@@ -132,9 +148,13 @@ def test_amounts_are_exact_and_each_unit_counts_its_own(books: Books) -> None:
     found = {name: (spent, requests) for (name, _, _), (spent, requests, _) in books.counts().items()}
     assert found == {
         "usd": (Decimal("0.000000000000229"), 3),
-        "tokens": (133, 3),
-        "input_tokens": (121, 3),
+        "tokens": (140, 3),
+        "input_tokens": (128, 3),
+        "uncached_tokens": (101, 3),
+        "cache_read_tokens": (20, 3),
+        "cache_write_tokens": (7, 3),
         "output_tokens": (12, 3),
+        "reasoning_tokens": (5, 3),
         "requests": (3, 3),
         "turns": (2, 3),
     }

@@ -20,8 +20,16 @@ def amount(budget: Budget, opening: Opening, close: Close) -> int:
             return _tokens(close)
         case Unit.INPUT_TOKENS:
             return _input(close)
+        case Unit.UNCACHED_TOKENS:
+            return max(0, _input(close) - _count(close.cached_tokens) - _count(close.cache_creation_tokens))
+        case Unit.CACHE_READ_TOKENS:
+            return _count(close.cached_tokens)
+        case Unit.CACHE_WRITE_TOKENS:
+            return _count(close.cache_creation_tokens)
         case Unit.OUTPUT_TOKENS:
-            return max(0, close.output_tokens or 0)
+            return _count(close.output_tokens)
+        case Unit.REASONING_TOKENS:
+            return _count(close.reasoning_tokens)
         case Unit.REQUESTS:
             return 1 if went_out(opening, close) else 0
         case Unit.TURNS:
@@ -42,11 +50,15 @@ def is_unpriced(close: Close) -> bool:
 
 def _input(close: Close) -> int:
     prompt = close.prompt_tokens
-    return max(0, (close.input_tokens or 0) if prompt is None else prompt)
+    return _count(close.input_tokens if prompt is None else prompt)
 
 
 def _tokens(close: Close) -> int:
-    return _input(close) + max(0, close.output_tokens or 0)
+    return _input(close) + _count(close.output_tokens)
+
+
+def _count(tokens: int | None) -> int:
+    return max(0, tokens or 0)
 
 
 def went_out(opening: Opening, close: Close) -> bool:

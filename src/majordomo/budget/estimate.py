@@ -77,12 +77,13 @@ class Estimate(NamedTuple):
 class _Habits:
     """What requests for one model have used so far."""
 
-    __slots__ = ("outputs", "priced", "ratio", "read", "replies", "usd", "write")
+    __slots__ = ("outputs", "priced", "ratio", "read", "reasoning", "replies", "usd", "write")
 
     def __init__(self) -> None:
         self.ratio = FIRST_RATIO
         self.read = 0.0  # shares of the prompt that are read from the cache, and written to it
         self.write = 0.0
+        self.reasoning = 0.0  # share of the output
         self.outputs = [0] * _POWERS  # replies by the bit length of their output tokens
         self.replies = 0
         self.usd = 0  # femto-dollars: what a request without tokens costs, billed by time or by the piece
@@ -99,8 +100,15 @@ class _Habits:
                 return 1 << power
         return 1 << _POWERS
 
-    def learn(self, input_bytes: int, prompt: int, read: int, write: int, output: int) -> None:
+    def cached(self, prompt: int) -> tuple[int, int]:
+        """Tokens of a prompt that are likely to be read from the cache, and written to it."""
+        read = round(prompt * self.read)
+        return read, min(round(prompt * self.write), prompt - read)
+
+    def learn(self, input_bytes: int, prompt: int, read: int, write: int, output: int, reasoning: int) -> None:
         """One finished request; counts are tokens."""
+        if output:
+            self.reasoning += max(_WEIGHT, 1 / (self.replies + 1)) * (min(1.0, reasoning / output) - self.reasoning)
         if prompt and input_bytes:
             weight = max(_WEIGHT, 1 / (self.replies + 2))
             self.ratio += weight * (min(prompt / input_bytes, _HIGHEST_RATIO) - self.ratio)
@@ -152,9 +160,10 @@ class Estimator:
         if most is not None and most < output:
             output = most
         turns = 1 if ask.turn else 0
-        usd = self._likely_cost(ask, habits, prompt, output)
+        read, write = habits.cached(prompt)
+        usd = self._likely_cost(ask, habits.usd, prompt - read - write, read, write, output)
         return Estimate(
-            Expected(usd, prompt, output, turns),
+            Expected(usd, prompt, output, turns, read, write, round(output * habits.reasoning)),
             self._ceiling(ask, size, max(output, most or 0), turns),
             ask,
             body,
@@ -174,7 +183,14 @@ class Estimator:
             return
         prompt, output = close.prompt_tokens, close.output_tokens or 0
         size = ask.facts.input_bytes
-        habits.learn(size, prompt, close.cached_tokens or 0, close.cache_creation_tokens or 0, output)
+        habits.learn(
+            size,
+            prompt,
+            close.cached_tokens or 0,
+            close.cache_creation_tokens or 0,
+            output,
+            close.reasoning_tokens or 0,
+        )
         if opening.client_session is not None and prompt:
             conversation = (opening.client_session, opening.agent_id, model)
             self._conversations[conversation] = _Last(size, prompt, output)
@@ -193,11 +209,12 @@ class Estimator:
             self._habits.move_to_end(key)
         return habits
 
-    def _likely_cost(self, ask: Ask, habits: _Habits, prompt: int, output: int) -> int | None:
+    def _likely_cost(
+        self, ask: Ask, without_tokens: int, uncached: int, read: int, write: int, output: int
+    ) -> int | None:
+        """In femto-dollars; ``without_tokens``: what requests cost that are billed by time or by the piece."""
         facts = ask.facts
-        read = round(prompt * habits.read)
-        write = min(round(prompt * habits.write), prompt - read)
-        counts = {Bucket.INPUT: prompt - read - write, Bucket.OUTPUT: output}
+        counts = {Bucket.INPUT: uncached, Bucket.OUTPUT: output}
         if read:
             counts[Bucket.CACHE_READ] = read
         if write:
@@ -215,7 +232,7 @@ class Estimator:
             return 0
         # A class without a rate of its own, or a tier whose price is unknown: the dearest rates will do. What is not
         # billed by tokens may be cheap, but it is not free: nothing may pass a spent budget as if it were.
-        return max(1, habits.usd, dearest.text_cost(prompt, output) if cost is None else 0)
+        return max(1, without_tokens, dearest.text_cost(uncached + read + write, output) if cost is None else 0)
 
     def _ceiling(self, ask: Ask, size: int, output: int, turns: int) -> Expected:
         dearest = self._prices.dearest(ask.opening.provider, ask.facts.model or "", ask.at_us)

@@ -15,6 +15,9 @@ class Expected(NamedTuple):
     input_tokens: int  # the whole prompt, cached or not
     output_tokens: int
     turns: int = 1
+    cache_read: int | None = None  # of the prompt; None: as much as all of it
+    cache_write: int | None = None
+    reasoning: int | None = None  # of the output
 
     def of(self, budget: Budget) -> int | None:
         """The amount in a budget's unit; None: its price is unknown and the budget does not take that."""
@@ -27,8 +30,16 @@ class Expected(NamedTuple):
                 return self.input_tokens + self.output_tokens
             case Unit.INPUT_TOKENS:
                 return self.input_tokens
+            case Unit.UNCACHED_TOKENS:
+                return max(0, self.input_tokens - (self.cache_read or 0) - (self.cache_write or 0))
+            case Unit.CACHE_READ_TOKENS:
+                return self.input_tokens if self.cache_read is None else self.cache_read
+            case Unit.CACHE_WRITE_TOKENS:
+                return self.input_tokens if self.cache_write is None else self.cache_write
             case Unit.OUTPUT_TOKENS:
                 return self.output_tokens
+            case Unit.REASONING_TOKENS:
+                return self.output_tokens if self.reasoning is None else self.reasoning
             case Unit.TURNS:
                 return self.turns
             case Unit.REQUESTS | Unit.CONCURRENT:

@@ -23,7 +23,11 @@ class Unit(StrEnum):
     USD = "usd"  # total_cost, exact
     TOKENS = "tokens"  # all that the model read and wrote
     INPUT_TOKENS = "input_tokens"  # all that it read: prompt_tokens, cached or not
-    OUTPUT_TOKENS = "output_tokens"
+    UNCACHED_TOKENS = "uncached_tokens"  # of these: neither read from a cache nor written to it
+    CACHE_READ_TOKENS = "cache_read_tokens"
+    CACHE_WRITE_TOKENS = "cache_write_tokens"
+    OUTPUT_TOKENS = "output_tokens"  # reasoning included
+    REASONING_TOKENS = "reasoning_tokens"
     REQUESTS = "requests"  # what went to a provider to be answered by a model
     TURNS = "turns"  # of these the answered ones of an agent's main loop: see docs/budgets.md
     CONCURRENT = "concurrent"  # requests that run at one time

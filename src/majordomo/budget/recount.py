@@ -18,6 +18,8 @@ from majordomo.record.database import Connection
 
 _INPUT = "greatest(0, coalesce(r.prompt_tokens, r.input_tokens, 0))"
 _OUTPUT = "greatest(0, coalesce(r.output_tokens, 0))"
+_CACHE_READ = "greatest(0, coalesce(r.cached_tokens, 0))"
+_CACHE_WRITE = "greatest(0, coalesce(r.cache_creation_tokens, 0))"
 _UNPRICED = "r.total_cost IS NULL AND r.usage_state <> 'none'"
 _QUERY_CLASS = (
     "SELECT d.query_class FROM claude_request_details d"
@@ -96,8 +98,16 @@ class Question:
                 return f"({_INPUT} + {_OUTPUT})"
             case Unit.INPUT_TOKENS:
                 return _INPUT
+            case Unit.UNCACHED_TOKENS:
+                return f"greatest(0, {_INPUT} - {_CACHE_READ} - {_CACHE_WRITE})"
+            case Unit.CACHE_READ_TOKENS:
+                return _CACHE_READ
+            case Unit.CACHE_WRITE_TOKENS:
+                return _CACHE_WRITE
             case Unit.OUTPUT_TOKENS:
                 return _OUTPUT
+            case Unit.REASONING_TOKENS:
+                return "greatest(0, coalesce(r.reasoning_tokens, 0))"
             case Unit.REQUESTS:
                 return f"CASE WHEN {self.went_out} THEN 1 ELSE 0 END"
             case Unit.TURNS:

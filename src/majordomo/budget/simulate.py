@@ -36,7 +36,8 @@ MOST_TOLD = 100
 _COLUMNS = (
     "r.id, r.org_id, r.majordomo_api_key_id, r.provider, r.api, r.request_method, r.request_path, r.requested_at,"
     " r.raw_metadata, r.claude_session_id, r.requested_model, r.model, r.outcome, r.status_code, r.usage_state,"
-    " r.input_tokens, r.output_tokens, r.prompt_tokens, (r.total_cost * 1e15)::numeric(40) AS femto,"
+    " r.input_tokens, r.output_tokens, r.prompt_tokens, r.cached_tokens, r.cache_creation_tokens,"
+    " r.reasoning_tokens, (r.total_cost * 1e15)::numeric(40) AS femto,"
 )
 _CLASS = (
     " (SELECT d.query_class FROM claude_request_details d"
@@ -196,7 +197,8 @@ def _request(row: asyncpg.Record) -> tuple[Opening, Any]:
     close.requested_model, close.model = row["requested_model"], row["model"]
     close.usage_state = UsageState(row["usage_state"])
     close.input_tokens, close.output_tokens = row["input_tokens"], row["output_tokens"]
-    close.prompt_tokens = row["prompt_tokens"]
+    close.prompt_tokens, close.reasoning_tokens = row["prompt_tokens"], row["reasoning_tokens"]
+    close.cached_tokens, close.cache_creation_tokens = row["cached_tokens"], row["cache_creation_tokens"]
     if row["femto"] is not None:
         close.bill = Bill(total_cost=int(row["femto"]))
     if row["query_class"] is not None:

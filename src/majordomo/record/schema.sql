@@ -381,7 +381,9 @@ CREATE TABLE budgets (
     name            text NOT NULL,
     scope           jsonb NOT NULL DEFAULT '{}',  -- keys, metadata, each, models, providers, sessions; all must be met
     unit            text NOT NULL CHECK (
-        unit IN ('usd', 'tokens', 'input_tokens', 'output_tokens', 'requests', 'turns', 'concurrent')),
+        unit IN (
+            'usd', 'tokens', 'input_tokens', 'uncached_tokens', 'cache_read_tokens', 'cache_write_tokens', 'output_tokens',
+            'reasoning_tokens', 'requests', 'turns', 'concurrent')),
     limit_amount    numeric NOT NULL CHECK (limit_amount > 0),
     time_window     text NOT NULL,  -- day, rolling:24h, session, lifetime, ...
     time_zone       text NOT NULL DEFAULT 'UTC',

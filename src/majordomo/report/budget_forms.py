@@ -9,7 +9,10 @@ from majordomo.budget.definition import MOST_ENTRIES
 
 Text = Annotated[str, Field(max_length=1000)]
 Texts = Annotated[list[Text], Field(max_length=MOST_ENTRIES)]
-Unit = Literal["usd", "tokens", "input_tokens", "output_tokens", "requests", "turns", "concurrent"]
+Unit = Literal[
+    "usd", "tokens", "input_tokens", "uncached_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens",
+    "reasoning_tokens", "requests", "turns", "concurrent",
+]  # fmt: skip
 
 
 class _Body(BaseModel):

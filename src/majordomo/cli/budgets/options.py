@@ -13,7 +13,20 @@ if TYPE_CHECKING:
 WhichBudget = Annotated[str, typer.Argument(metavar="BUDGET", help="Id or name.")]
 LimitOption = Annotated[str | None, typer.Option("--limit", help="The most that may be used.", show_default=False)]
 UnitOption = Annotated[
-    Literal["usd", "tokens", "input_tokens", "output_tokens", "requests", "turns", "concurrent"] | None,
+    Literal[
+        "usd",
+        "tokens",
+        "input_tokens",
+        "uncached_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "requests",
+        "turns",
+        "concurrent",
+    ]
+    | None,
     typer.Option("--unit", help="What is counted. Default: usd.", show_default=False),
 ]
 WindowOption = Annotated[
