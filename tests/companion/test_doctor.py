@@ -89,6 +89,11 @@ def test_what_earlier_companions_left_is_found(tmp_path: Path, monkeypatch: pyte
     (waiting,) = machine.journals()
     assert waiting.state is State.WARN
     assert "requests of 1 sessions (2 KB)" in waiting.message
+    (folder / "00000001.journal").write_bytes(b"")
+    folder.with_name(folder.name + ".refused.jsonl").write_text("{}\n")
+    (refused,) = machine.journals()
+    assert refused.state is State.WARN
+    assert f"{folder.name}.refused.jsonl" in refused.message
     path = tmp_path / "companion.pid"
     held = PidFile(path)
     (running,) = machine.pid_file(path)

@@ -17,6 +17,7 @@ from majordomo.record.journal import Journal
 
 DIRECTORY_VARIABLE = "MAJORDOMO_COMPANION_DIR"
 ABOUT_SUFFIX = ".about.json"
+REFUSED_SUFFIX = ".refused.jsonl"
 
 #: A session's openings and closes are some 2 KB per request.
 _SEGMENT_BYTES = 4 * 1024 * 1024

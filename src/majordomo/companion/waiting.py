@@ -14,15 +14,13 @@ from uuid import UUID
 
 import msgspec
 
-from majordomo.companion.journal import ABOUT_SUFFIX
+from majordomo.companion.journal import ABOUT_SUFFIX, REFUSED_SUFFIX
 from majordomo.record.delivery import DeliveredRequest, delivered
 from majordomo.record.frames import Close, Opening
 from majordomo.record.framing import CLOSE, OPENING
 from majordomo.record.rows import lost
 from majordomo.record.segments import journal_folders, segment_numbers, segment_path, try_lock
 from majordomo.record.tail import Tail
-
-REFUSED_SUFFIX = ".refused.jsonl"
 
 #: A folder that is being removed has another name first: half a journal would count its requests anew.
 _REMOVED_SUFFIX = ".delivered"

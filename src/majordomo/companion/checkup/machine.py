@@ -10,7 +10,7 @@ from majordomo.checkup.finding import Finding, fail, ok, warn
 from majordomo.companion import metadata
 from majordomo.companion.checkup.surroundings import Surroundings
 from majordomo.companion.errors import CompanionError
-from majordomo.companion.journal import journal_dir
+from majordomo.companion.journal import REFUSED_SUFFIX, journal_dir
 from majordomo.companion.metadata import MetadataError
 from majordomo.companion.pid_file import FoundPidFile
 from majordomo.meter.claude_release import RELEASE
@@ -69,7 +69,7 @@ def project_metadata(around: Surroundings) -> Iterator[Finding]:
 
 
 def journals() -> Iterator[Finding]:
-    """Requests that were recorded on this machine only."""
+    """Requests that were recorded on this machine only, and those that a gateway would not take."""
     waiting = size = 0
     place = journal_dir()
     try:
@@ -85,6 +85,12 @@ def journals() -> Iterator[Finding]:
             "local journal",
             f"requests of {waiting} sessions ({size / 1024:.0f} KB) are recorded in {place} only",
             "`majordomo-companion deliver` hands them to the gateway",
+        )
+    elif refused := sorted(path.name for path in place.glob(f"*{REFUSED_SUFFIX}")):
+        yield warn(
+            "local journal",
+            f"requests that a gateway would not take are kept in {place}: {', '.join(refused[:3])}",
+            "each line has the reason; remove the files once you have seen to them",
         )
     else:
         yield ok("local journal", "nothing waits")

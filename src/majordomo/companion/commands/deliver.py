@@ -8,10 +8,10 @@ from majordomo.companion import gateway_url
 from majordomo.companion.errors import tell
 from majordomo.companion.gateway import Gateway, GatewayAway
 from majordomo.companion.handover import Handed, HandoverError, hand_over
-from majordomo.companion.journal import journal_dir
+from majordomo.companion.journal import REFUSED_SUFFIX, journal_dir
 from majordomo.companion.order import read_key
 from majordomo.companion.process_list import hide_from_process_list
-from majordomo.companion.waiting import REFUSED_SUFFIX, WaitingJournal, waiting
+from majordomo.companion.waiting import WaitingJournal, waiting
 
 
 def parser() -> argparse.ArgumentParser:
