@@ -62,6 +62,7 @@ class Status(msgspec.Struct, kw_only=True):
     worker: int
     at: int  # microseconds since the Unix epoch
     callers: int
+    running: int  # callers whose request is under way
     detached: int
     keys: int
     keys_fresh: bool
@@ -176,6 +177,7 @@ class FrontDesk:
                 worker=self._launch.worker,
                 at=wall_us(),
                 callers=len(desk.callers),
+                running=sum(caller.busy for caller in desk.callers),
                 detached=len(desk.detached),
                 keys=len(self._ring),
                 keys_fresh=self._ring.fresh,

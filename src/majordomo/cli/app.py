@@ -20,6 +20,7 @@ COMMANDS = {
     "keys": "Make, list, change, revoke and rotate gateway keys.",
     "budgets": "Limits on what may be spent.",
     "usage": "What was used and what it cost.",
+    "top": "What goes on just now, live.",
     "metadata": "Metadata keys seen in requests.",
     "users": "People who may sign in, their links and tokens.",
     "orgs": "Organisations, which never see one another's rows.",
