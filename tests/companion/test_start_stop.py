@@ -142,6 +142,19 @@ def test_a_pid_file_in_use(home: Home) -> None:
     assert home.run("stop", "--pid-file", str(pid_file)).code == 0
 
 
+def test_of_many_that_start_at_once_with_one_pid_file_one_runs(home: Home) -> None:
+    pid_file = home.work / "companion.pid"
+    started = [home.popen("start", "--standalone", "--pid-file", str(pid_file), "--detach") for _ in range(6)]
+    said = [one.communicate(timeout=PATIENCE) for one in started]
+    codes = [one.returncode for one in started]
+    assert sorted(codes) == [0, 1, 1, 1, 1, 1]
+    assert all(len(err.splitlines()) == code for (_, err), code in zip(said, codes, strict=True))
+    family = processes_of(int(pid_file.read_text()))
+    assert home.run("stop", "--pid-file", str(pid_file)).code == 0
+    assert psutil.wait_procs(family, PATIENCE)[1] == []
+    assert list(home.work.iterdir()) == []
+
+
 @pytest.mark.parametrize("content", ["", "no number", "12\nexport SECRET=1"])
 def test_a_file_that_is_no_pid_file_is_left_alone(home: Home, content: str) -> None:
     path = home.work / "notes.txt"
