@@ -31,3 +31,10 @@ export function toggled(filter, address = here()) {
   const filters = now.includes(filter) ? now.filter((one) => one !== filter) : [...now, filter];
   return hrefWith({ filter: filters, cursor: null }, address);
 }
+
+// The address with a filter turned into its opposite, in its place.
+export function flipped(filter, address = here()) {
+  const opposite = filter.startsWith("-") ? filter.slice(1) : `-${filter}`;
+  const filters = address.query.getAll("filter").map((one) => (one === filter ? opposite : one));
+  return hrefWith({ filter: [...new Set(filters)], cursor: null }, address);
+}

@@ -7,6 +7,8 @@ import { Navigation } from "./parts/navigation.js";
 import { Problem } from "./parts/problem.js";
 import { Toasts } from "./parts/toast.js";
 
+const VERSION = document.querySelector("meta[name=majordomo-version]")?.content ?? "";
+
 const loaded = new Map();
 
 // A page's component, or null until its module is here. A module of a version that is gone reloads the document, once.
@@ -54,6 +56,7 @@ function Frame() {
       ${!page ? html`<h1 class="unseen">Not found</h1><${Empty} title="There is no such page"><p><a href="/">To the overview</a></p><//>` : null}
       ${View && session ? html`<${Guarded} key=${page.path + path}><${View} query=${query} params=${found.params} session=${session} /><//>` : null}
     </main>
+    <footer class="foot"><span>Majordomo ${VERSION}</span><a href="/status">Status</a><a href="/api/v1/openapi.json">API</a></footer>
     <${Toasts} />
   `;
 }

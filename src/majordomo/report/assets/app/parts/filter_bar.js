@@ -2,7 +2,7 @@
 import { html, useEffect, useState } from "../ui.js";
 import { useAnswer } from "../api.js";
 import { useDimensions, words } from "../dimensions.js";
-import { parse, toggled, write } from "../filters.js";
+import { flipped, parse, toggled, write } from "../filters.js";
 import { count, money } from "../format.js";
 import { go } from "../router.js";
 import { shortcut } from "../shortcuts.js";
@@ -36,8 +36,8 @@ function Chip({ filter }) {
   const [verb, shown] =
     value === null ? [excluded ? "has" : "has", excluded ? "(none)" : "any"] : [excluded ? "is not" : "is", label];
   return html`<span class="chip">
-    <span>${name} ${verb} <b>${shown === "" ? "(empty)" : shown}</b></span>
-    <a href=${toggled(filter)} aria-label=${`Remove the filter ${name} ${verb} ${shown}`} title="Remove">×</a>
+    <a class="chip-text" href=${flipped(filter)} title=${excluded ? "Press to keep these alone" : "Press to leave these out"}>${name} ${verb} <b>${shown === "" ? "(empty)" : shown}</b></a>
+    <a class="chip-end" href=${toggled(filter)} aria-label=${`Remove the filter ${name} ${verb} ${shown}`} title="Remove">×</a>
   </span>`;
 }
 
