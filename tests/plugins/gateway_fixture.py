@@ -18,7 +18,7 @@ import pytest
 
 from majordomo.demo.gateway_process import GatewayProcess
 from majordomo.demo.provider_process import ProviderProcess
-from majordomo.record import api_keys
+from majordomo.record import api_keys, sign_in, users
 from majordomo.record.database import connect
 from majordomo.record.postgres_server import PostgresServer
 
@@ -57,6 +57,21 @@ class Gateway:
             return {"id": str(made.key.id), "name": made.key.name, "key": made.secret}
 
         return _in_own_loop(create)
+
+    def token(self) -> str:
+        """The secret of a new admin's token."""
+
+        async def make() -> str:
+            connection = await connect(self.dsn, purpose="tests")
+            try:
+                address = f"admin-{next(_tags)}@example.com"
+                user = await users.create(connection, users.DEFAULT_ORG, address, "Admin", "admin")
+                secret, _ = await sign_in.make_token(connection, user, "tests")
+            finally:
+                await connection.close()
+            return secret
+
+        return str(_in_own_loop(make))
 
     def tag(self) -> str:
         """A metadata value that no other test has, for the header ``X-Majordomo-Test-Case``."""

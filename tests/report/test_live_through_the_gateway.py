@@ -1,38 +1,18 @@
 """Live requests as a browser gets them: through a front desk, at once, until the gateway stops."""
 
-import asyncio
 import http.client
 import json
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-import asyncpg
 from gateway_fixture import Gateway, running_gateway
 
-from majordomo.record import sign_in, users
 from majordomo.record.postgres_server import PostgresServer
 
 PATIENCE = 30.0
-
-
-def token(dsn: str) -> str:
-    """The secret of a new admin's token."""
-
-    async def make() -> str:
-        connection = await asyncpg.connect(dsn)
-        try:
-            name = f"live-{time.monotonic_ns()}@example.com"
-            user = await users.create(connection, users.DEFAULT_ORG, name, "Looker", "admin")
-            secret, _ = await sign_in.make_token(connection, user, "live")
-        finally:
-            await connection.close()
-        return secret
-
-    return asyncio.run(make())
 
 
 class Stream:
@@ -88,7 +68,7 @@ def test_a_request_is_told_while_the_stream_is_open(gateway: Gateway) -> None:
     tag, other = gateway.tag(), gateway.tag()
     send(gateway, other)
     gateway.row(other)  # the metadata key is known from here
-    with watching(gateway, token(gateway.dsn), f"?filter=Test-Case:{tag}") as stream:
+    with watching(gateway, gateway.token(), f"?filter=Test-Case:{tag}") as stream:
         send(gateway, gateway.tag())
         request_id = send(gateway, tag)
         event = stream.event()
@@ -100,7 +80,7 @@ def test_a_request_is_told_while_the_stream_is_open(gateway: Gateway) -> None:
 
 
 def test_a_stream_goes_on_behind_the_last_event_that_came(gateway: Gateway) -> None:
-    tag, secret = gateway.tag(), token(gateway.dsn)
+    tag, secret = gateway.tag(), gateway.token()
     query = f"?filter=Test-Case:{tag}"
     first = send(gateway, tag)
     gateway.rows(tag, 1)
@@ -118,7 +98,7 @@ def test_a_stream_goes_on_behind_the_last_event_that_came(gateway: Gateway) -> N
 
 def test_only_the_head_of_the_stream_ends_by_itself(gateway: Gateway) -> None:
     connection = http.client.HTTPConnection(urlsplit(gateway.base_url).netloc, timeout=PATIENCE)
-    headers = {"Authorization": f"Bearer {token(gateway.dsn)}"}
+    headers = {"Authorization": f"Bearer {gateway.token()}"}
     for _ in range(3):  # the connection behind the front desk is good for another request
         connection.request("HEAD", "/api/v1/usage/live", headers=headers)
         reply = connection.getresponse()
@@ -139,7 +119,7 @@ def test_who_is_not_signed_in_gets_no_stream(gateway: Gateway) -> None:
 def test_a_stopping_gateway_ends_the_stream_in_order_and_does_not_wait_for_it(postgres_server: PostgresServer) -> None:
     """The grace for running requests is far longer than the test would take."""
     with running_gateway(postgres_server, "live_stops", MAJORDOMO_SHUTDOWN_GRACE="600") as gateway:
-        secret = token(gateway.dsn)
+        secret = gateway.token()
         with watching(gateway, secret) as stream:
             gateway.process.close()
             assert stream.reply.read() == b""  # raises IncompleteRead where the stream is cut off
