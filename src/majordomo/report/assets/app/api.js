@@ -93,6 +93,29 @@ export function forget() {
   kept.clear();
 }
 
+// Questions under way, by their key: parts that ask the same share one, and the last to go takes it back.
+const under = new Map();
+
+function share(key, path, params) {
+  let one = under.get(key);
+  if (!one) {
+    const stop = new AbortController();
+    const answer = get(path, params ? new URLSearchParams(params) : undefined, stop.signal);
+    one = { answer, stop, askers: 0 };
+    under.set(key, one);
+    answer.catch(() => undefined).finally(() => under.get(key) === one && under.delete(key));
+  }
+  one.askers += 1;
+  return one;
+}
+
+function leave(key, one) {
+  one.askers -= 1;
+  if (one.askers > 0) return;
+  if (under.get(key) === one) under.delete(key);
+  one.stop.abort();
+}
+
 const refreshing = new Set();
 
 // Ask all usage questions that are shown anew; what is shown stays as it is until the answers are there.
@@ -118,20 +141,24 @@ export function useAnswer(path, params) {
   }, [path]);
   useEffect(() => {
     if (key === null) return undefined;
-    const stop = new AbortController();
+    let gone = false;
     const loading = !quiet.current;
     quiet.current = false;
     set((now) => ({ key, path, answer: kept.get(key) ?? (now.path === path ? now.answer : null), error: null, loading }));
-    get(path, params ? new URLSearchParams(params) : undefined, stop.signal).then(
+    const one = share(key, path, params);
+    one.answer.then(
       (answer) => {
         keep(key, answer);
-        set({ key, path, answer, error: null, loading: false });
+        if (!gone) set({ key, path, answer, error: null, loading: false });
       },
       (error) => {
-        if (error.name !== "AbortError") set({ key, path, answer: null, error, loading: false });
+        if (!gone) set({ key, path, answer: null, error, loading: false });
       },
     );
-    return () => stop.abort();
+    return () => {
+      gone = true;
+      leave(key, one);
+    };
   }, [key, turn]);
   const reload = () => setTurn((now) => now + 1);
   if (state.key === key) return { answer: state.answer, error: state.error, loading: state.loading, reload };

@@ -16,8 +16,7 @@ const CLASSES = [
 ];
 
 // What prompt caches saved, in a line; nothing where none was used.
-function Saved({ query, usage }) {
-  const { answer } = useAnswer(usage.cached_tokens || usage.cache_creation_tokens ? "/usage/caching" : null, asking(query));
+function Saved({ answer, usage }) {
   if (!answer?.rows.length) return null;
   const amount = Number(answer.saved);
   const most = answer.rows.filter((row) => row.saved !== null).map((row) => `${row.model}: ${money(row.saved)}`);
@@ -35,11 +34,12 @@ function share(saved, usage) {
 }
 
 export function Classes({ query, summary }) {
+  const caching = useAnswer("/usage/caching", asking(query));
   return html`<${Panel} title="Tokens and cost by class" asked=${summary}>
     ${({ usage, previous }) => {
       const rows = CLASSES.filter(([, tokens, cost]) => (tokens && usage[tokens]) || Number(usage[cost])).map(([label, tokens, cost]) => ({ label, tokens, cost }));
       const share = (cost) => (Number(usage.total_cost) ? Number(usage[cost]) / Number(usage.total_cost) : null);
-      return html`<${Saved} query=${query} usage=${usage} /><${Table} caption="Tokens and cost by class" rows=${rows} keyOf=${(row) => row.label} columns=${[
+      return html`<${Saved} answer=${caching.answer} usage=${usage} /><${Table} caption="Tokens and cost by class" rows=${rows} keyOf=${(row) => row.label} columns=${[
         { key: "class", label: "Class", render: (row) => (row.label === "Output" && usage.reasoning_tokens ? html`Output <span class="quiet">· ${short(usage.reasoning_tokens)} reasoning</span>` : row.label) },
         { key: "tokens", label: "Tokens", number: true, render: (row) => (row.tokens ? html`<span title=${count(usage[row.tokens])}>${short(usage[row.tokens])}</span>` : "–") },
         { key: "cost", label: "Cost", number: true, render: (row) => html`<span title=${exactMoney(usage[row.cost])}>${money(usage[row.cost])}</span>` },

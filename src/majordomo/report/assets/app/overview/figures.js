@@ -4,19 +4,20 @@ import { count, duration, exactMoney, money, percent, short } from "../format.js
 import { hrefWith } from "../state.js";
 import { Change } from "../parts/change.js";
 import { Panel } from "../parts/panel.js";
+import { Problem } from "../parts/problem.js";
 import { METRICS, chosenMetric, valueOf } from "./metrics.js";
 
 // `summary`, `latency`, `earlier`: what useAnswer gave for the usage and latency of now, and the latency of before.
 export function Figures({ query, summary, latency, earlier, children }) {
-  return html`<${Panel} asked=${summary} className="whole" label="Figures and trend">
-    ${(answer) => html`
-      <ul class="figures">
-        ${figures(answer, latency.answer?.total, earlier.answer?.total).map(
-          (one) => html`<li key=${one.name}>${figure(one, one.name === chosenMetric(query))}</li>`,
-        )}
-      </ul>
-      ${children}
-    `}
+  const { answer, error, reload, loading } = summary;
+  const shown = answer ? figures(answer, latency.answer?.total, earlier.answer?.total) : [];
+  return html`<${Panel} className="whole" label="Figures and trend">
+    ${error ? html`<${Problem} error=${error} retry=${reload} />` : null}
+    <ul class=${loading && answer ? "figures waiting" : "figures"}>
+      ${shown.map((one) => html`<li key=${one.name}>${figure(one, one.name === chosenMetric(query))}</li>`)}
+      ${answer || error ? null : html`<li class="figure-hold"><div class="hold" /></li>`}
+    </ul>
+    ${children}
   <//>`;
 }
 
