@@ -81,7 +81,9 @@ def read_order(told: argparse.Namespace) -> Order:
 
     return Order(
         gateway=None if told.standalone else gateway_url.checked(told.gateway),
-        api_key="" if told.standalone else read_key(told.api_key, from_stdin=told.api_key_stdin),
+        api_key=""
+        if told.standalone
+        else read_key(told.api_key, from_stdin=told.api_key_stdin, otherwise="; without a gateway use --standalone"),
         session_id=str(uuid.uuid4()),
         session_name=name,
         metadata=labels,
@@ -91,7 +93,7 @@ def read_order(told: argparse.Namespace) -> Order:
     )
 
 
-def read_key(flag: str | None, *, from_stdin: bool) -> str:
+def read_key(flag: str | None, *, from_stdin: bool, otherwise: str = "") -> str:
     """The gateway's key, from a flag, standard input or the environment.
 
     Raises:
@@ -102,8 +104,7 @@ def read_key(flag: str | None, *, from_stdin: bool) -> str:
     found = flag if flag is not None else os.environ.get(gateway_key.VARIABLE)
     if not found:
         raise CompanionError(
-            f"no Majordomo key: set {gateway_key.VARIABLE}, or use --api-key-stdin or --api-key; "
-            "without a gateway use --standalone"
+            f"no Majordomo key: set {gateway_key.VARIABLE}, or use --api-key-stdin or --api-key{otherwise}"
         )
     return gateway_key.checked(found)
 
