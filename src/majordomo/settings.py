@@ -176,6 +176,11 @@ class Settings(BaseSettings):
     price_overlay: Path | None = Field(None, description="TOML file with corrections, discounts and own models.")
 
     # Budgets
+    budget_refusal: Literal["402", "429", "reply"] = Field(
+        "402",
+        description="How Anthropic's API refuses what a budget has no room for: status 402, which stops Claude Code at "
+        "once; 429 that asks not to be retried; or a model's reply that says so, for clients that show nothing else.",
+    )
     budget_webhook_url: str | None = Field(
         None,
         description="Where a JSON object is posted for every threshold of a budget that is reached. Unset: nowhere.",

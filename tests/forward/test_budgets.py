@@ -4,10 +4,11 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anthropic
 import msgspec
 import pytest
 from budget_terms import budget, dollars, limit, requests
-from running_desk import RunningDesk, ask, ok
+from running_desk import KEY, RunningDesk, ask, ok
 from wire import Message, Peer, Providers, eventually
 
 from majordomo.budget.model import Unit
@@ -379,3 +380,49 @@ def test_a_fault_of_the_gate_itself_stops_nobody_whose_budget_does_not_say_so(
         providers.serve(REPLY)
     assert caller.reply().status == status
     assert desk.closed_row().error_type == (None if status == 200 else "budget_undecided")
+
+
+def test_a_refusal_can_be_a_429_that_asks_not_to_be_retried(open_desk: Any, providers: Providers) -> None:
+    desk = open_desk(budget_refusal="429")
+    limit(desk, requests(0))
+    for path, status in ((MESSAGES, 429), (CHAT, 429), (GENERATE, 402)):
+        caller = desk.dial()
+        caller.send(ask(path, body=BODIES[path]))
+        reply = caller.reply()
+        assert (reply.status, reply.value("X-Should-Retry"), reply.value("Retry-After")) == (status, "false", None)
+    providers.assert_nobody_called()
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_refusal_can_be_a_reply_that_an_sdk_reads_and_nobody_counts(
+    open_desk: Any, providers: Providers, stream: bool
+) -> None:
+    desk = open_desk(budget_refusal="reply")
+    limit(desk, dollars(0))
+    messages: Any = [{"role": "user", "content": "Hello"}]
+    url, headers = f"http://127.0.0.1:{desk.port}", {"X-Majordomo-Key": KEY}
+    with anthropic.Anthropic(base_url=url, api_key="k", default_headers=headers, max_retries=0) as client:
+        if stream:
+            with client.messages.stream(model="claude-opus-4-8", max_tokens=9, messages=messages) as pieces:
+                said = pieces.get_final_message()
+        else:
+            said = client.messages.create(model="claude-opus-4-8", max_tokens=9, messages=messages)
+    [block] = said.content
+    assert block.type == "text"
+    assert block.text.startswith("The budget 'team' has no room for this request: $0.00 of $0.00 spent")
+    assert (said.stop_reason, said.model, said.usage.output_tokens) == ("end_turn", "claude-opus-4-8", 0)
+    close = desk.closed_row()
+    assert (close.outcome, close.status_code, close.error_type) == (Outcome.REFUSED, 200, "budget_exceeded")
+    assert close.bill.total_cost == 0
+    providers.assert_nobody_called()
+
+
+def test_other_apis_and_other_refusals_stay_errors_where_budgets_reply(open_desk: Any) -> None:
+    desk = open_desk(budget_refusal="reply")
+    limit(desk, requests(0))
+    caller = desk.dial()
+    caller.send(ask(CHAT, body=BODIES[CHAT]))
+    assert caller.reply().status == 429
+    first = desk.dial()
+    first.send(ask("/v1/messages", body=b"{", key="mdm_sk_wrong"))
+    assert first.reply().status == 401

@@ -367,10 +367,9 @@ class Caller(asyncio.Protocol):
 
     def _write_answer(self, status: int, lines: str, body: bytes, *, keep_alive: bool, with_body: bool) -> None:
         close = "" if keep_alive else "Connection: close\r\n"
-        head = (
-            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n{lines}{close}\r\n"
-        )
+        kind = "" if lines.startswith("Content-Type:") else "Content-Type: application/json\r\n"
+        start = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+        head = f"{start}{kind}Content-Length: {len(body)}\r\n{lines}{close}\r\n"
         self.write(head.encode("ascii", "replace") + (body if with_body else b""))
 
     def cut(self, *, reset: bool) -> None:

@@ -62,6 +62,7 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     journal_sync_ms: int
     on_journal_full: Literal["refuse", "serve"]
     shutdown_grace: float
+    budget_refusal: Literal["402", "429", "reply"] = "402"
     upstream_ca_file: Path | None = None
     price_overlay: Path | None = None
     providers: dict[str, dict[str, Any]] = {}
@@ -136,6 +137,7 @@ class Desk:
         self.drain_max_seconds = settings.drain_max_seconds
         self.drain_max_bytes = settings.drain_max_bytes
         self.drain_max_streams = settings.drain_max_streams
+        self.budget_refusal = settings.budget_refusal
         self.refuse_when_full = settings.on_journal_full == "refuse"
 
     def health(self) -> bytes:

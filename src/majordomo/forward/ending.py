@@ -93,8 +93,18 @@ class Ending:
             self._upstream.drop()
             self._upstream = None
 
-    def _refuse(self, refusal: Refusal, outcome: Outcome = Outcome.REFUSED, *, close: bool = False) -> None:
-        """Answer in the called API's own shape instead of the provider; where its reply has begun, cut it off."""
+    def _refuse(
+        self,
+        refusal: Refusal,
+        outcome: Outcome = Outcome.REFUSED,
+        *,
+        close: bool = False,
+        body: bytes | None = None,
+    ) -> None:
+        """Answer in the called API's own shape instead of the provider; where its reply has begun, cut it off.
+
+        ``body``: what is said, if it is not an error.
+        """
         if self.done or self._concluding:
             return
         if self._replying:
@@ -110,7 +120,8 @@ class Ending:
             return
         request_id = self.account.id_text if self.account is not None else None
         plan = self._plan
-        body = own_error_body(refusal) if plan.own_page else error_body(plan.family, refusal, request_id)
+        if body is None:
+            body = own_error_body(refusal) if plan.own_page else error_body(plan.family, refusal, request_id)
         if close:
             self.request.keep_alive = False
         caller.answer(self.request, refusal, body, request_id=request_id, warning=self._warning())

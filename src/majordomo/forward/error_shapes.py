@@ -39,9 +39,12 @@ _GEMINI_STATUSES = {
 _NO_QUOTA = "insufficient_quota"
 
 
-def as_api_says_it(family: Family, refusal: Refusal) -> Refusal:
-    """A budget's refusal with the status by which clients of ``family``'s API know that trying again is no use."""
-    if family is Family.OPENAI and refusal.code in BUDGET_CODES:
+def as_api_says_it(family: Family, refusal: Refusal, way: str = "402") -> Refusal:
+    """A budget's refusal with the status by which clients of ``family``'s API know that trying again is no use.
+
+    ``way``: the setting ``budget_refusal``, which is for Anthropic's.
+    """
+    if refusal.code in BUDGET_CODES and (family is Family.OPENAI or (family is Family.ANTHROPIC and way == "429")):
         return refusal._replace(status=429)
     return refusal
 

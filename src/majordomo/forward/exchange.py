@@ -12,6 +12,7 @@ This file has the request's way there; ``relay.py`` has the reply's way back, ``
 
 from majordomo.admit import refusal as why
 from majordomo.admit.refusal import Refusal
+from majordomo.apis import Api
 from majordomo.budget.gate import Pass, Waiting, must_be_recorded
 from majordomo.budget.model import Unit
 from majordomo.forward.account import Account
@@ -20,6 +21,7 @@ from majordomo.forward.error_shapes import as_api_says_it
 from majordomo.forward.include_usage import ask_for_usage
 from majordomo.forward.plan import Plan
 from majordomo.forward.providers import Provider
+from majordomo.forward.refusal_reply import reply
 from majordomo.forward.relay import SMALL_BODY, Relay
 from majordomo.forward.upstream import Upstream
 from majordomo.logs import logger
@@ -220,11 +222,21 @@ class Exchange(Relay):
 
     def _pass_gate(self, answer: Pass | Refusal | None) -> None:
         if isinstance(answer, Refusal):
-            self._refuse(as_api_says_it(self._plan.family, answer))
+            self._say_no(answer)
             return
         assert self.account is not None
         self.account.passed = answer
         self._connect()
+
+    def _say_no(self, refusal: Refusal) -> None:
+        plan, account, way = self._plan, self.account, self._desk.budget_refusal
+        if way == "reply" and plan.api is Api.ANTHROPIC_MESSAGES and refusal.code in why.BUDGET_CODES:
+            assert account is not None
+            facts = account.facts()
+            kind, body = reply(refusal.message, facts.model or "", account.id_text, stream=facts.stream)
+            self._refuse(refusal._replace(status=200, headers={"Content-Type": kind, **refusal.headers}), body=body)
+        else:
+            self._refuse(as_api_says_it(plan.family, refusal, way))
 
     # -- connect ------------------------------------------------------------------------------------------------------
 
