@@ -15,6 +15,7 @@ from majordomo.logs import logger
 _log = logger("budgets")
 
 
+# As JSON: limits in femto-dollars need more than the 64 bits that MessagePack has.
 class _Saved(msgspec.Struct, array_like=True):
     revision: int
     budgets: list[Budget]
@@ -26,7 +27,7 @@ def save(path: Path, index: BudgetIndex) -> None:
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.msgpack.encode(_Saved(index.revision, list(index.by_id.values()))))
+            file.write(msgspec.json.encode(_Saved(index.revision, list(index.by_id.values()))))
         partial.replace(path)
     except OSError as failed:
         _log.warning("could not keep a copy of the budgets", reason=failed.strerror)
@@ -35,7 +36,7 @@ def save(path: Path, index: BudgetIndex) -> None:
 def restore(path: Path) -> BudgetIndex | None:
     """The budgets of the copy; None without one that can be read."""
     try:
-        saved = msgspec.msgpack.decode(path.read_bytes(), type=_Saved)
+        saved = msgspec.json.decode(path.read_bytes(), type=_Saved)
     except (OSError, msgspec.MsgspecError):
         return None
     return BudgetIndex(saved.budgets, saved.revision)
