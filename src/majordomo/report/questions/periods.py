@@ -147,6 +147,14 @@ def bucket_starts(asked: Period, granularity: Granularity) -> list[dt.datetime]:
     return starts
 
 
+def latest_bucket_starts(asked: Period, granularity: Granularity, most: int) -> list[dt.datetime]:
+    """The same, but of a longer period the last ``most`` or nearly so."""
+    widths = {Granularity.HOUR: 1, Granularity.DAY: 23, Granularity.WEEK: 7 * 24 - 1, Granularity.MONTH: 28 * 24 - 1}
+    reach = dt.timedelta(hours=widths[granularity] * (most - 2))
+    since = max(asked.since, asked.until - reach)
+    return bucket_starts(Period(since, asked.until, asked.zone, asked.running), granularity)
+
+
 def whole_hours(starts: list[dt.datetime]) -> bool:
     """Whether all buckets begin on the hour of UTC."""
     return all(start.minute == start.second == 0 for start in starts)

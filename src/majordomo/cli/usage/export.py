@@ -10,7 +10,7 @@ import typer
 
 from majordomo.cli.connection import ask
 from majordomo.cli.options import ConfigOption, DataDirOption, read_settings
-from majordomo.cli.usage_options import Given, UsageError, understand, with_common_options
+from majordomo.cli.usage.options import Given, UsageError, understand, with_common_options
 
 if TYPE_CHECKING:
     from majordomo.price.pricer import Pricer

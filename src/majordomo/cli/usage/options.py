@@ -86,9 +86,14 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
         return self == Given(zone=self.zone)
 
     @property
+    def has_beginning(self) -> bool:
+        """Whether the time asked for begins somewhere, so that there is one before it."""
+        return any(given is not None for given in (self.preset, self.since, self.last))
+
+    @property
     def has_time(self) -> bool:
         """Whether a time was asked for; without one it is all time."""
-        return any(given is not None for given in (self.preset, self.since, self.until, self.last))
+        return self.has_beginning or self.until is not None
 
 
 async def understand(connection: Any, given: Given, *, all_time: bool = True) -> "Asked":
