@@ -10,6 +10,7 @@ import { Facts } from "../parts/facts.js";
 import { Panel } from "../parts/panel.js";
 import { CostTable } from "../requests/cost.js";
 import { Ending } from "../requests/ending.js";
+import { runHref } from "../runs/address.js";
 import { Timing } from "../requests/timing.js";
 
 export default function RequestPage({ query, params }) {
@@ -47,7 +48,7 @@ function contents({ request, key_name: keyName, buckets, price_version: version 
       ["Model asked for", request.requested_model],
       ["Client", filtered("client", request.client)],
       ["Claude Code session", request.claude_session_id && html`<a href=${hrefTo("/requests", { filter: `session:${request.claude_session_id}` })}>${request.claude_session_id}</a>`],
-      ["Run", request.trace_id && html`<a href=${hrefTo(`/runs/${encodeURIComponent(request.trace_id)}`)}>${request.trace_id}</a>`],
+      ["Run", request.trace_id && html`<a href=${runHref(request.trace_id)}>${request.trace_id}</a>`],
       ["Span", request.span_path],
     ]} /><//>
     <${Panel} title="Metadata">${metadata.length ? html`<${Facts} facts=${metadata.map(([name, value]) => [name, filtered(name.startsWith("-") ? `metadata.${name}` : name, value, value === "" ? "(empty)" : value)])} />` : html`<p class="quiet">None was sent.</p>`}<//>

@@ -3,13 +3,14 @@ import { html } from "../ui.js";
 import { useAnswer } from "../api.js";
 import { count, duration, exactMoney, moment, money, short } from "../format.js";
 import { useLiveRefresh } from "../live.js";
-import { asking, hrefTo, zoneOf } from "../state.js";
+import { asking, zoneOf } from "../state.js";
 import { Asked } from "../parts/asked.js";
 import { Code } from "../parts/copy.js";
 import { Empty } from "../parts/empty.js";
 import { LiveMark } from "../parts/live_mark.js";
 import { Panel } from "../parts/panel.js";
 import { Table } from "../parts/table.js";
+import { runHref } from "../runs/address.js";
 import { Pager } from "../requests/pager.js";
 
 const HEADERS = `-H "X-Majordomo-Trace-Id: $RUN" \\
@@ -32,8 +33,8 @@ function List({ runs, zone }) {
     <p>Requests of one agent run belong together when they say so, and then this page shows the run as a tree of what each part of it cost:</p>
     <${Code} text=${HEADERS} label="Headers of a run" />
   <//>`;
-  return html`<${Table} caption="Runs" rows=${runs} keyOf=${(row) => row.run} empty=${empty} href=${(row) => hrefTo(`/runs/${encodeURIComponent(row.run)}`)} columns=${[
-    { key: "run", label: "Run", wide: true, render: (row) => row.run },
+  return html`<${Table} caption="Runs" rows=${runs} keyOf=${(row) => row.run} empty=${empty} href=${(row) => runHref(row.run)} columns=${[
+    { key: "run", label: "Run", wide: true, render: (row) => row.run || html`<span class="none">(empty)</span>` },
     { key: "last", label: "Last request", render: (row) => html`<span class="nowrap">${moment(row.last_at, zone)}</span>` },
     { key: "duration", label: "Took", number: true, minor: true, render: (row) => duration(row.duration_ms) },
     { key: "spans", label: "Spans", number: true, minor: true, render: (row) => count(row.spans) },
