@@ -49,6 +49,20 @@ def test_pages_of_runs_hold_each_once(member: Any, postgres_dsn: str, tmp_path: 
     assert sorted(found) == [f"run {number}/☃" for number in range(7)]
 
 
+def test_pages_of_long_runs_hold_each_once_with_all_its_requests(
+    member: Any, postgres_dsn: str, tmp_path: Path
+) -> None:
+    """The newest run alone has more requests than are looked at for a page at first."""
+    for number, length in enumerate((3, 70, 1, 250)):
+        record_run(postgres_dsn, tmp_path / str(number), f"run {number}", (("a", 1),) * length)
+    book, found, cursor = Book(member, []), [], None
+    while cursor or not found:
+        page = book.ask("runs", limit=1, cursor=cursor, **WHOLE)
+        found += [(run["run"], run["usage"]["requests"]) for run in page["runs"]]
+        cursor = page["next_cursor"]
+    assert found == [("run 3", 250), ("run 1", 70), ("run 0", 3), ("run 2", 1)]
+
+
 def test_a_tree_adds_up_from_its_leaves(member: Any, postgres_dsn: str, tmp_path: Path) -> None:
     """Each part alone and with all below it; a part that only has others below it is made; the run is the sum."""
     record_run(postgres_dsn, tmp_path, "nightly/7", SPANS)

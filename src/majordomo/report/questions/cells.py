@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Final
 from uuid import UUID
 
@@ -14,8 +15,8 @@ from majordomo.report.questions import relations
 from majordomo.report.questions.dimensions import Dimension
 from majordomo.report.questions.filters import Filter
 from majordomo.report.questions.known import Known, MetadataKey
-from majordomo.report.questions.relations import ACTIVATION_LAG, Parameters, Relation
-from majordomo.report.questions.scope import BEGINNING, END, HOUR, Pieces, Stretch, cut, only_rows
+from majordomo.report.questions.relations import ACTIVATION_LAG, AMOUNTS, Parameters, Relation
+from majordomo.report.questions.scope import BEGINNING, END, HOUR, Stretch, cut
 from majordomo.report.sql import question
 
 _IN_SUMS_BY_MODEL: Final = frozenset(
@@ -57,7 +58,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """How the cells are to be added up.
 
     ``starts``: where the buckets of time begin, the first not after the scope's beginning; empty: one for all.
-    ``shown``: the values that stand alone; None: the ``limit`` foremost by ``order``.
+    ``shown``: the values that stand alone; None: the ``limit`` foremost by ``order``. ``amounts``: those that are told.
     """
 
     by: Dimension | None = None
@@ -65,6 +66,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 0
     order: str = ORDERS[0]
     shown: tuple[str, ...] | None = None
+    amounts: frozenset[str] = frozenset(AMOUNTS)
 
 
 async def add_up(connection: Connection, scope: Scope, wanted: Wanted) -> list[asyncpg.Record]:
@@ -77,7 +79,7 @@ async def add_up(connection: Connection, scope: Scope, wanted: Wanted) -> list[a
         return []
     statement = question("pivot").format(
         cells="\n    UNION ALL ".join(cells),
-        sums=relations.sums(),
+        sums=relations.sums(only=wanted.amounts | {"requests", wanted.order}),
         order=_order(wanted),
         place=_place(wanted, parameters),
     )
@@ -126,28 +128,56 @@ def _parts(scope: Scope, wanted: Wanted, parameters: Parameters) -> list[tuple[R
     """The relations that the scope's time is read from, each with its stretches of it."""
     needed = scope.dimensions | ({wanted.by} if wanted.by else frozenset())
     make: Callable[[str], Relation] | None = None
-    cut_up = only_rows(scope.stretch)
+    cut_up = Tiers(real([scope.stretch]))
     if needed <= _IN_SUMS_BY_MODEL:
         make = relations.by_model
-        cut_up = pieces(scope, wanted.starts)
+        cut_up = tiers(scope, wanted.starts)
     elif len(keys := [one for one in needed if one.is_metadata]) == 1 and needed <= {keys[0], _KEY}:
         since = scope.known.metadata.get(keys[0].name, MetadataKey()).summed_since
         if since is not None:
             make = partial(relations.by_metadata, keys[0].name, parameters)
-            cut_up = pieces(scope, wanted.starts, min(since + ACTIVATION_LAG, END))
-    parts = [(relations.rows_with(needed), real((cut_up.raw_before, cut_up.raw_after)))]
+            cut_up = tiers(scope, wanted.starts, min(since + ACTIVATION_LAG, END))
+    parts = [(relations.rows_with(needed), cut_up.rows)]
     if make is not None:
-        tiers = (("hourly", (cut_up.hourly_before, cut_up.hourly_after)), ("daily", (cut_up.daily,)))
-        parts += [(make(tier), left) for tier, stretches in tiers if (left := real(stretches))]
+        parts += [(make(tier), left) for tier, left in (("hourly", cut_up.hourly), ("daily", cut_up.daily)) if left]
     return [(relation, stretches) for relation, stretches in parts if stretches]
 
 
-def pieces(scope: Scope, starts: Sequence[dt.datetime], sums_from: dt.datetime = BEGINNING) -> Pieces:
-    """The scope's time, cut. Sums of an hour or day serve only where no bucket begins within one."""
+class Tiers(msgspec.Struct, frozen=True):
+    """A scope's time: what of it is read from rows, what from sums of hours and of days."""
+
+    rows: list[Stretch]
+    hourly: list[Stretch] = []
+    daily: list[Stretch] = []
+
+
+def tiers(scope: Scope, starts: Sequence[dt.datetime], sums_from: dt.datetime = BEGINNING) -> Tiers:
+    """The scope's time, cut. Sums of an hour or day serve only where no bucket begins within one.
+
+    So in a zone half an hour off, days are hours with one hour of rows at each midnight.
+    """
     inner = [start for start in starts if start > scope.since]
-    if any(start.minute or start.second for start in inner):
-        return only_rows(scope.stretch)
-    return cut(scope.stretch, daily=not any(start.hour for start in inner), sums_from=sums_from)
+    within_hours = [start for start in inner if start.minute or start.second]
+    since, until = scope.stretch
+    if not within_hours:
+        cut_up = cut(scope.stretch, daily=not any(start.hour for start in inner), sums_from=sums_from)
+        hourly = real((cut_up.hourly_before, cut_up.hourly_after))
+        return Tiers(real((cut_up.raw_before, cut_up.raw_after)), hourly, real((cut_up.daily,)))
+    bounds = [since, *(start for start in within_hours if start < until), until]
+    found = [cut(part, daily=False, sums_from=sums_from) for part in pairwise(bounds)]
+    rows = real(stretch for one in found for stretch in (one.raw_before, one.raw_after))
+    return Tiers(_joined(rows), real(one.hourly_before for one in found))
+
+
+def _joined(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """The same time with adjoining stretches as one."""
+    joined: list[Stretch] = []
+    for since, until in stretches:
+        if joined and joined[-1][1] == since:
+            joined[-1] = joined[-1][0], until
+        else:
+            joined.append((since, until))
+    return joined
 
 
 def real(stretches: Iterable[Stretch]) -> list[Stretch]:

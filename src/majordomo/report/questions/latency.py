@@ -93,11 +93,11 @@ async def _cells(connection: Connection, scope: Scope, by: Dimension | None, sta
     if needed - _SUMMED or len(needed) > 1:
         await _read_rows(connection, scope, by, starts, [scope.stretch], found)
         return found
-    pieces = cells.pieces(scope, starts)
-    await _read_rows(connection, scope, by, starts, [pieces.raw_before, pieces.raw_after], found)
+    tiers = cells.tiers(scope, starts)
+    await _read_rows(connection, scope, by, starts, tiers.rows, found)
     dimension = next(iter(needed), None)
-    for tier, stretches in (("hourly", [pieces.hourly_before, pieces.hourly_after]), ("daily", [pieces.daily])):
-        if real := cells.real(stretches):
+    for tier, real in (("hourly", tiers.hourly), ("daily", tiers.daily)):
+        if real:
             sums = relations.latency(tier, dimension)
             kept_by = dimension.name if dimension else ""
             statement, parameters = cells.over(
@@ -118,10 +118,10 @@ async def _read_rows(
     stretches: Sequence[Stretch],
     found: _Cells,
 ) -> None:
-    if not (real := cells.real(stretches)):
+    if not stretches:
         return
     statement, parameters = cells.over_rows(
-        scope, question("latency"), by, starts=starts, stretches=real, step=str(STEP)
+        scope, question("latency"), by, starts=starts, stretches=stretches, step=str(STEP)
     )
     for row in await connection.fetch(statement, *parameters):
         cell = found.setdefault((row["value"], row["bucket"]), {})

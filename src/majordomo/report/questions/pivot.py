@@ -4,7 +4,7 @@ Asked within a ``snapshot``, several answers agree with each other.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -13,6 +13,7 @@ from majordomo.record.rollup import value_in_rollup
 from majordomo.report.questions import cells
 from majordomo.report.questions.cells import Scope, Wanted
 from majordomo.report.questions.dimensions import Dimension
+from majordomo.report.questions.relations import AMOUNTS
 from majordomo.report.questions.usage import Usage
 from majordomo.report.sql import question
 
@@ -109,14 +110,27 @@ async def timeline(
     limit: int = DEFAULT_VALUES,
     order: str = cells.ORDERS[0],
     shown: Sequence[str] | None = None,
+    amounts: Iterable[str] = AMOUNTS,
 ) -> Timeline:
-    """Usage in buckets of time that begin at ``starts``, in all or by the foremost values of a dimension."""
-    wanted = Wanted(by=by, starts=tuple(starts), limit=_bounded(limit, MOST_SERIES), order=order, shown=_tuple(shown))
+    """Usage in buckets of time that begin at ``starts``, in all or by the foremost values of a dimension.
+
+    Only ``amounts`` are added up, and requests; the others are told as 0.
+    """
+    wanted = Wanted(
+        by=by,
+        starts=tuple(starts),
+        limit=_bounded(limit, MOST_SERIES),
+        order=order,
+        shown=_tuple(shown),
+        amounts=frozenset(amounts),
+    )
+    told = wanted.amounts | {"requests", order}
     rows = await cells.add_up(connection, scope, wanted)
     found: dict[tuple[bool, str | None], dict[int, Usage]] = {}
     for row in rows:
         value = _spelt(row["value"], by) if by else None
-        _add(found.setdefault((row["is_rest"], value), {}), row["bucket"] - 1, Usage.of(row))
+        usage_then = Usage(**{name: row[name] for name in told})
+        _add(found.setdefault((row["is_rest"], value), {}), row["bucket"] - 1, usage_then)
     numbers = range(len(starts))
     series = [
         Series(value, [points.get(number, Usage()) for number in numbers], is_rest)

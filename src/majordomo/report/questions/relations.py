@@ -5,7 +5,7 @@ parameters.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -43,10 +43,10 @@ COSTS: Final = ("input_cost", "output_cost", "cache_read_cost", "cache_creation_
 AMOUNTS: Final = (*COUNTS, *COSTS)
 
 
-def sums(of: str = "") -> str:
-    """Every amount of ``of`` (an alias with its point) summed, under its own name."""
-    counts = [f"sum({of}{name})::bigint AS {name}" for name in COUNTS]
-    return ", ".join([*counts, *(f"sum({of}{name})::numeric AS {name}" for name in COSTS)])
+def sums(of: str = "", only: Collection[str] = AMOUNTS) -> str:
+    """Amounts of ``of`` (an alias with its point) summed, each under its own name."""
+    counts = [f"sum({of}{name})::bigint AS {name}" for name in COUNTS if name in only]
+    return ", ".join([*counts, *(f"sum({of}{name})::numeric AS {name}" for name in COSTS if name in only)])
 
 
 class Parameters(list[Any]):

@@ -10,12 +10,14 @@ from majordomo.record.database import Connection
 from majordomo.report.questions import cells
 from majordomo.report.questions.cells import Scope
 from majordomo.report.questions.cursors import read_cursor, write_cursor
-from majordomo.report.questions.relations import sums
+from majordomo.report.questions.relations import Parameters, sums
 from majordomo.report.questions.usage import Usage
 from majordomo.report.sql import question
 
 DEFAULT_RUNS: Final = 50
 MOST_RUNS: Final = 200  # of one page
+#: Requests that are looked at first for each run of a page; more of them if these are of too few runs.
+_REQUESTS_A_RUN: Final = 20
 #: Spans of one run that are told; what a caller names more are added to the run's total all the same.
 MOST_SPANS: Final = 2000
 #: A path that goes deeper ends here: the rest of it is the last span's name.
@@ -69,18 +71,47 @@ async def runs(connection: Connection, scope: Scope, limit: int = DEFAULT_RUNS, 
         CursorError: the cursor is not one that a page gave.
     """
     limit = max(1, min(limit, MOST_RUNS))
-    statement, parameters = cells.over_rows(scope, question("runs"), sums=sums("a."), amounts=question("cells_of_rows"))
-    if cursor is not None:
-        at, run = read_cursor(cursor)
-        after = f"{parameters.put(at, 'timestamptz')}, {parameters.put(run, 'text')}"
-        statement += f" HAVING (max(r.requested_at), r.trace_id) < ({after})"
-    statement += f" ORDER BY last_at DESC, r.trace_id DESC LIMIT {parameters.put(limit + 1, 'int')}"
-    rows = await connection.fetch(statement, *parameters)
+    names = await _last_seen(connection, scope, limit + 1, read_cursor(cursor) if cursor is not None else None)
+    extra = Parameters()
+    statement, parameters = cells.over_rows(
+        scope,
+        question("runs"),
+        extra=extra,
+        names=extra.put(names[:limit], "text[]"),
+        sums=sums("a."),
+        amounts=question("cells_of_rows"),
+    )
+    rows = await connection.fetch(statement, *parameters) if names else []
     found = [
         Run(**{name: row[name] for name in Run.__struct_fields__ if name != "usage"}, usage=Usage.of(row))
-        for row in rows[:limit]
+        for row in rows
     ]
-    return Runs(found, write_cursor(found[-1].last_at, found[-1].run) if len(rows) > limit else None)
+    return Runs(found, write_cursor(found[-1].last_at, found[-1].run) if len(names) > limit else None)
+
+
+async def _last_seen(
+    connection: Connection, scope: Scope, wanted: int, cursor: tuple[dt.datetime, str] | None
+) -> list[str]:
+    """The ``wanted`` runs last seen, behind the cursor: found by walking back through the requests."""
+    window = wanted * _REQUESTS_A_RUN
+    while True:
+        extra = Parameters()
+        before, unseen = "true", "true"
+        if cursor is not None:
+            at, run = extra.put(cursor[0], "timestamptz"), extra.put(cursor[1], "text")
+            before = f"r.requested_at <= {at}"
+            unseen = question("run_seen_before").format(at=at, run=run)
+        size = extra.put(window, "bigint")
+        # In two steps, as what is filled in names the source and the conditions, too.
+        text = question("runs_seen").replace("{before}", before).replace("{unseen}", unseen)
+        statement, parameters = cells.over_rows(scope, text, extra=extra, window=size)
+        rows = await connection.fetch(statement, *parameters)
+        is_whole = rows[0]["requests"] < window
+        found = [row for row in rows if row["run"] is not None]
+        names = [row["run"] for row in found if is_whole or row["last_at"] > row["back_to"]]
+        if len(names) >= wanted or is_whole:
+            return names[:wanted]
+        window *= 8
 
 
 async def tree(connection: Connection, run: str, org_id: UUID | None) -> Tree | None:

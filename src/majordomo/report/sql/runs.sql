@@ -1,4 +1,4 @@
--- Agent runs, the last seen first; behind a cursor only those seen before it.
+-- Some agent runs, the last seen first.
 SELECT
     r.trace_id AS run,
     min(r.requested_at) AS first_at,
@@ -8,5 +8,6 @@ SELECT
     {sums}
 FROM {source}
 CROSS JOIN LATERAL (SELECT {amounts}) a
-WHERE r.trace_id IS NOT NULL AND {conditions}
+WHERE r.trace_id IS NOT NULL AND r.trace_id = ANY ({names}) AND {conditions}
 GROUP BY r.trace_id
+ORDER BY last_at DESC, r.trace_id DESC

@@ -1,5 +1,6 @@
 """Routes about usage: how much, of what, when. Sums that equal the rows, limited to the asking organisation."""
 
+from collections.abc import Iterable
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -52,6 +53,13 @@ Metric = Literal[
     "mean_response_ms",
 ]
 _DEFAULT_METRICS: Final[tuple[Metric, ...]] = ("total_cost", "requests")
+
+#: Metrics that are worked out from amounts; the others are amounts themselves.
+_MADE_OF: Final = {
+    "uncached_tokens": ("prompt_tokens", "cached_tokens", "cache_creation_tokens"),
+    "cache_hit_rate": ("cached_tokens", "prompt_tokens"),
+    "mean_response_ms": ("response_time_ms", "timed_requests"),
+}
 
 OrderParameter = Annotated[Order, Query(alias="sort", description="What makes a value the foremost.")]
 
@@ -140,11 +148,12 @@ async def timeseries(
         by = understood(lambda: asked.dimension(group_by)) if group_by is not None else None
         width = granularity or usual_granularity(asked.period)
         starts = understood(lambda: bucket_starts(asked.period, width))
-        found = await pivot.timeline(connection, asked.scope, starts, by, limit, order)
+        amounts = _amounts(metrics)
+        found = await pivot.timeline(connection, asked.scope, starts, by, limit, order, amounts=amounts)
         before = None
         if compare:
             earlier = understood(lambda: bucket_starts(asked.period.previous, width))
-            before = await pivot.timeline(connection, asked.previous, earlier)
+            before = await pivot.timeline(connection, asked.previous, earlier, amounts=amounts)
     return TimeseriesAnswer(
         period=PeriodOut.of(asked.period),
         granularity=width,
@@ -169,6 +178,11 @@ def _summary(found: pivot.Summary, period: Period) -> SummaryOut:
     return SummaryOut(
         period=PeriodOut.of(period), usage=UsageOut.of(found.usage), estimated=found.estimated, lost=found.lost
     )
+
+
+def _amounts(metrics: Iterable[str]) -> frozenset[str]:
+    """What has to be added up for these."""
+    return frozenset(amount for name in metrics for amount in _MADE_OF.get(name, (name,)))
 
 
 def _points(usages: list[Usage], metrics: list[Metric]) -> Points:
