@@ -33,13 +33,13 @@ export function rounded(decimal, places) {
   return negative && /[1-9]/.test(shown) ? `-${shown}` : shown;
 }
 
-// USD of decimal text: "$1,234.57", "$0.0123", "$0.0000042"; two significant places more the smaller it is.
+// USD of decimal text: "$1,234.57", "$0.0123", "$0.00421", "$0.0000042".
 export function money(decimal) {
   if (decimal === null || decimal === undefined) return "unknown";
   const text = String(decimal);
   const size = Math.abs(Number(text));
   if (size === 0) return "$0";
-  const places = size >= 1 ? 2 : size >= 0.01 ? 4 : Math.min(15, 2 - Math.floor(Math.log10(size)));
+  const places = size >= 1 ? 2 : size >= 0.01 ? 4 : Math.min(15, (size >= 0.001 ? 2 : 1) - Math.floor(Math.log10(size)));
   const [front, back] = rounded(text, places).replace("-", "").split(".");
   const grouped = front.replace(/\B(?=(\d{3})+$)/g, ",");
   const tail = size >= 0.01 ? back : back.replace(/0+$/, "").padEnd(2, "0");
