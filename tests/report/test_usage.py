@@ -1,4 +1,4 @@
-"""Figures of ``usage`` equal plain SQL over the rows, wherever they are read from."""
+"""Sums of usage equal plain SQL over the rows, wherever they are read from."""
 
 import asyncio
 import datetime as dt
@@ -18,9 +18,16 @@ from majordomo.meter.reading import UsageState
 from majordomo.record.database import Connection, connect
 from majordomo.record.frames import Outcome
 from majordomo.record.registry import MAX_NAMES
-from majordomo.report.questions import metadata_keys, usage
-from majordomo.report.questions.scope import BEGINNING, Scope, cut, only_rows
-from majordomo.report.questions.usage import Breakdown, Usage
+from majordomo.report.questions import cells, metadata_keys, pivot
+from majordomo.report.questions.calendar import by_time
+from majordomo.report.questions.cells import Scope
+from majordomo.report.questions.dimensions import Dimension
+from majordomo.report.questions.filters import parse_filters
+from majordomo.report.questions.known import known
+from majordomo.report.questions.periods import Granularity, Period
+from majordomo.report.questions.pivot import Breakdown
+from majordomo.report.questions.scope import BEGINNING, END, cut, only_rows
+from majordomo.report.questions.usage import Usage
 
 Answer = TypeVar("Answer")
 
@@ -80,14 +87,39 @@ class Asked:
     def rows(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         return self(lambda connection: connection.fetch(sql, *arguments))
 
-    def by(self, dimension: str, scope: Scope = Scope(), limit: int = 1000) -> Breakdown:  # noqa: B008 - immutable
-        return self(lambda connection: usage.by(connection, dimension, scope, limit))
+    def by(self, dimension: str, limit: int = 1000, **narrowed: Any) -> Breakdown:
+        if dimension not in list(Granularity):
+            return self._breakdown(Dimension(dimension), limit, narrowed)
 
-    def by_metadata(self, key: str, scope: Scope = Scope(), limit: int = 1000) -> Breakdown:  # noqa: B008
-        return self(lambda connection: usage.by_metadata(connection, key, scope, limit))
+        async def ask(connection: Connection) -> Breakdown:
+            scope = await made_scope(connection, **narrowed)
+            period = Period(scope.since, scope.until, "UTC", running=False)
+            return await by_time(connection, scope, period, Granularity(dimension), limit)
 
-    def summary(self, scope: Scope = Scope()) -> usage.Summary:  # noqa: B008
-        return self(lambda connection: usage.summary(connection, scope))
+        return self(ask)
+
+    def by_metadata(self, key: str, limit: int = 1000, **narrowed: Any) -> Breakdown:
+        return self._breakdown(Dimension(key, is_metadata=True), limit, narrowed)
+
+    def _breakdown(self, by: Dimension, limit: int, narrowed: dict[str, Any]) -> Breakdown:
+        async def ask(connection: Connection) -> Breakdown:
+            return await pivot.breakdown(connection, await made_scope(connection, **narrowed), by, limit)
+
+        return self(ask)
+
+    def summary(self, **narrowed: Any) -> pivot.Summary:
+        async def ask(connection: Connection) -> pivot.Summary:
+            return await pivot.summary(connection, await made_scope(connection, **narrowed))
+
+        return self(ask)
+
+
+async def made_scope(
+    connection: Connection, since: dt.datetime = BEGINNING, until: dt.datetime = END, filters: tuple[str, ...] = ()
+) -> Scope:
+    """Requests of all organisations in a time that pass filters as people write them."""
+    names = await known(connection, None)
+    return Scope(org_id=None, since=since, until=until, filters=parse_filters(filters, names.metadata), known=names)
 
 
 @pytest.fixture
@@ -120,7 +152,7 @@ def test_the_summary_is_the_sum_over_all_rows(busy: Asked) -> None:
     assert answer.lost and answer.estimated and answer.usage.unpriced and answer.usage.errors
 
 
-@pytest.mark.parametrize("dimension", usage.DIMENSIONS)
+@pytest.mark.parametrize("dimension", VALUES)
 def test_each_dimension_equals_sql_over_the_rows(busy: Asked, dimension: str) -> None:
     """Every value has the sums that its rows have, and the values add up to the summary."""
     answer = busy.by(dimension)
@@ -133,26 +165,25 @@ def test_each_dimension_equals_sql_over_the_rows(busy: Asked, dimension: str) ->
 
 
 @pytest.mark.parametrize(
-    ("scope", "where"),
+    ("filters", "where"),
     [
-        (Scope(keys=(KEYS[1],)), f"majordomo_api_key_id = '{KEYS[1]}'"),
-        (Scope(provider="openai"), "provider = 'openai'"),
-        (Scope(model="gpt-5"), "model = 'gpt-5'"),
-        (Scope(model=""), "model IS NULL"),
-        (Scope(metadata={"Feature": "chat"}), "raw_metadata->>'Feature' = 'chat'"),
-        (Scope(metadata={"Feature": "Ünïcode ☃", "User-Id": "user-3"}),
+        ((f"key:{KEYS[1]}",), f"majordomo_api_key_id = '{KEYS[1]}'"),
+        (("provider:openai",), "provider = 'openai'"),
+        (("model:gpt-5",), "model = 'gpt-5'"),
+        (("-model",), "model IS NULL"),
+        (("Feature:chat",), "raw_metadata->>'Feature' = 'chat'"),
+        (("Feature:Ünïcode ☃", "User-Id:user-3"),
          "raw_metadata->>'Feature' = 'Ünïcode ☃' AND raw_metadata->>'User-Id' = 'user-3'"),
-        (Scope(provider="openai", keys=(KEYS[0],), metadata={"Feature": ""}),
+        (("provider:openai", f"key:{KEYS[0]}", "Feature:"),
          f"provider = 'openai' AND majordomo_api_key_id = '{KEYS[0]}' AND raw_metadata->>'Feature' = ''"),
-        (Scope(keys=()), "false"),
     ],
 )  # fmt: skip
-def test_filters_choose_the_same_rows_as_sql(busy: Asked, scope: Scope, where: str) -> None:
+def test_filters_choose_the_same_rows_as_sql(busy: Asked, filters: tuple[str, ...], where: str) -> None:
     """A filter, or several, gives the sums of exactly the rows that match it."""
     expected = busy.rows(f"{SUMS} WHERE {where}")[0]
-    assert agree(busy.summary(scope).usage, expected)
-    assert agree(busy.by("model", scope).total, expected)
-    assert agree(busy.by_metadata("User-Id", scope).total, expected)
+    assert agree(busy.summary(filters=filters).usage, expected)
+    assert agree(busy.by("model", filters=filters).total, expected)
+    assert agree(busy.by_metadata("User-Id", filters=filters).total, expected)
 
 
 def test_any_stretch_of_time_is_exact(busy: Asked) -> None:
@@ -164,22 +195,22 @@ def test_any_stretch_of_time_is_exact(busy: Asked) -> None:
     def holds(one: int, other: int, grain: int) -> None:
         base = START.replace(hour=0, minute=0) if grain > 1 else START
         since, until = (base + dt.timedelta(minutes=at // grain * grain) for at in sorted((one, other)))
-        scope = Scope(since=since, until=until)
+        scope = {"since": since, "until": until}
         expected = busy.rows(f"{SUMS} WHERE requested_at >= $1 AND requested_at < $2", since, until)[0]
-        assert agree(busy.summary(scope).usage, expected)
-        assert agree(busy.by("hour", scope).total, expected)
+        assert agree(busy.summary(**scope).usage, expected)
+        assert agree(busy.by("hour", **scope).total, expected)
 
     holds()
 
 
 def test_sums_and_rows_give_the_same_answer(busy: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     """A question that the rollups answer is answered the same by the rows alone."""
-    scope = Scope(since=START.replace(hour=0, minute=0) + dt.timedelta(days=1))
+    since = START.replace(hour=0, minute=0) + dt.timedelta(days=1)
     summed = ("provider", "model", "key", "hour", "day", "month")
-    from_sums = {dimension: busy.by(dimension, scope) for dimension in summed}
-    monkeypatch.setattr(usage, "cut", lambda stretch, **_: only_rows(stretch))
+    from_sums = {dimension: busy.by(dimension, since=since) for dimension in summed}
+    monkeypatch.setattr(cells, "cut", lambda stretch, **_: only_rows(stretch))
     for dimension, answer in from_sums.items():
-        rows_answer = busy.by(dimension, scope)
+        rows_answer = busy.by(dimension, since=since)
         assert {s.value: s.usage for s in rows_answer.shares} == {s.value: s.usage for s in answer.shares}
 
 
@@ -214,13 +245,13 @@ def test_metadata_from_sums_equals_metadata_from_rows(asked: Asked, monkeypatch:
     record(asked.dsn, asked.folder / "2", later)
     assert asked.rows("SELECT count(*) FROM usage_by_metadata_hourly")[0][0] > 0
     from_sums = asked.by_metadata("Feature")
-    monkeypatch.setattr(usage, "cut", lambda stretch, **_: only_rows(stretch))
+    monkeypatch.setattr(cells, "cut", lambda stretch, **_: only_rows(stretch))
     from_rows = asked.by_metadata("Feature")
     assert {s.value: s.usage for s in from_sums.shares} == {s.value: s.usage for s in from_rows.shares}
     assert from_sums.total == from_rows.total == asked.summary().usage
     asked.rows("DELETE FROM llm_requests")
     monkeypatch.undo()
-    kept = {s.value for s in asked.by_metadata("Feature", Scope(since=START + dt.timedelta(hours=9))).shares}
+    kept = {s.value for s in asked.by_metadata("Feature", since=START + dt.timedelta(hours=9)).shares}
     assert {"f0", "f1", "f2", None} < kept  # so the sums did answer
 
 
@@ -288,7 +319,7 @@ def test_costs_keep_the_last_femto_dollar(asked: Asked) -> None:
 
 def test_nothing_recorded_gives_zeros(asked: Asked) -> None:
     """An empty database answers every question."""
-    assert asked.summary() == usage.Summary(Usage(), 0, 0)
+    assert asked.summary() == pivot.Summary(Usage(), 0, 0)
     assert asked.by("model").shares == []
     assert asked.by_metadata("Feature").shares == []
 
