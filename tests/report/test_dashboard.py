@@ -2,8 +2,11 @@
 
 import gzip
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,8 @@ from majordomo.forward.own_pages import SECTIONS, is_own_page
 from majordomo.report.static_files import files, version
 
 APP = "app/"
+LINK = Path(__file__).parent / "link_modules.mjs"
+NODE = shutil.which("node") or str(Path(__file__).parents[2] / ".venv/bin/node")
 LIMIT_BYTES = 300_000  # compressed, all of it
 
 _IMPORT = re.compile(r"""(?:^|\s)(?:import|export)\b[^"';]*?\bfrom\s+"([^"]+)"|\bimport\("([^"]+)"\)""")
@@ -93,6 +98,17 @@ def test_each_module_imports_only_files_that_are_served() -> None:
             wanted = found[0] or found[1]
             assert wanted.startswith("."), f"{path} imports {wanted}"
             assert _resolved(path, wanted) in files(), f"{path} imports {wanted}"
+
+
+def test_every_module_is_javascript_and_gets_what_it_imports() -> None:
+    """Also those of pages that no test opens: their syntax is right, and each name that they import is exported."""
+    with resources.as_file(resources.files("majordomo.report").joinpath("assets")) as assets:
+        done = subprocess.run(
+            [NODE, "--experimental-vm-modules", "--no-warnings", str(LINK), str(assets)],
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == sum(path.startswith(APP) and path.endswith(".js") for path in files())
 
 
 def test_each_page_of_the_table_is_a_path_that_front_desks_pass_on() -> None:

@@ -1,5 +1,5 @@
 // The frame around all pages: finds the page of the address, fetches its module, and renders it under the navigation.
-import { html, render, useEffect, useErrorBoundary, useState } from "./ui.js";
+import { html, render, useEffect, useErrorBoundary, useRef, useState } from "./ui.js";
 import { match, useAddress } from "./router.js";
 import { useSession } from "./session.js";
 import { Empty } from "./parts/empty.js";
@@ -48,6 +48,12 @@ function Frame() {
   useEffect(() => {
     document.title = page ? (page.path === "/" ? "Majordomo" : `${page.title} · Majordomo`) : "Majordomo";
   }, [page]);
+  const before = useRef(path);
+  useEffect(() => {
+    if (before.current === path) return;
+    before.current = path;
+    document.getElementById("content")?.focus({ preventScroll: true }); // what was followed is gone, and so would the focus
+  }, [path]);
   if (page?.open) return html`${View ? html`<${View} query=${query} params=${found.params} />` : null}<${Toasts} />`;
   return html`
     <a class="skip" href="#content" onClick=${skip}>Skip to the contents</a>
