@@ -124,6 +124,10 @@ class Product:
         """The processes that proxy."""
         return [one for one in self.processes() if "majordomo.front_desk" in one.cmdline()]
 
+    def back_office(self) -> psutil.Process:
+        """The process that moves journals."""
+        return next(one for one in self.processes() if "majordomo.back_office" in one.cmdline())
+
     def split_cores(self) -> None:
         """Front desks on the contender's core, everything else on the load generator's."""
         desks = self.front_desks()

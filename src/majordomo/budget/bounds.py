@@ -103,7 +103,7 @@ def _parsed(api: Api, body: bytes | bytearray) -> dict[str, Any]:
     if keys is None:
         raise _UnboundedError(f"requests of the kind {api.value} do not tell how much they will use")
     try:
-        said = json.loads(bytes(body), object_pairs_hook=_without_doubles)
+        said = _decoder.decode(body.decode())
     except (ValueError, RecursionError):
         raise _UnboundedError("its body is no JSON that every reader reads alike") from None
     if not isinstance(said, dict):
@@ -130,6 +130,9 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(table) != len(pairs):
         raise ValueError("a member stands twice")
     return table
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_without_doubles)
 
 
 def _look_at_tools(tools: Any) -> None:

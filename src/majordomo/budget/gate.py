@@ -33,6 +33,10 @@ _SURE = frozenset({Unit.REQUESTS, Unit.TURNS, Unit.CONCURRENT})
 MAX_PURSES = 16_384
 
 
+#: Heads and models whose purses are remembered, and for how long at most (microseconds).
+MAX_FOUND = 4096
+FOUND_FOR_US = 60_000_000
+
 #: Times that a request asks for more room before it is treated as if nobody could be asked.
 _MOST_ASKED = 16
 
@@ -135,6 +139,14 @@ class Waiting(NamedTuple):
     short: list[Hold]
 
 
+class _Found(NamedTuple):
+    """The purses of requests with one head and model, from ``since`` up to ``until``."""
+
+    since: int
+    until: int
+    purses: list[Purse]
+
+
 class Gate:
     """Decides for one front desk. ``budgets`` may be replaced at any time; running requests keep their passes."""
 
@@ -146,6 +158,8 @@ class Gate:
         self._treasury = treasury
         self._now = now
         self._purses: dict[Cell, Purse] = {}
+        self._found: dict[tuple[tuple[Governed, ...], str | None], _Found] = {}  # in the budgets of the moment
+        self._found_in = self.budgets
 
     def ask(
         self,
@@ -162,10 +176,9 @@ class Gate:
         loop asks, as far as the client tells.
         """
         at_us = self._now()
-        cells = self.budgets.cells(governing, at_us, facts.model)
-        if not cells:
+        purses = self._purses_of(tuple(governing), facts.model, at_us)
+        if not purses:
             return None
-        purses = [self._purse(cell, at_us) for cell in cells]
         ask = Ask(opening, facts, at_us, turn)
         if not is_gated(opening.method, opening.api, opening.path):
             # It tells of spending that was decided before: it passes whatever is left, and is counted.
@@ -210,6 +223,32 @@ class Gate:
         """All cells of this process."""
         return list(self._purses.values())
 
+    def _purses_of(self, governing: tuple[Governed, ...], model: str | None, at_us: int) -> list[Purse]:
+        """The purses that a request for this model is paid from: looked up anew when anything about them has ended."""
+        if self._found_in is not self.budgets:
+            self._found_in = self.budgets
+            self._found.clear()
+        found = self._found.get((governing, model))
+        if found is None or not found.since <= at_us < found.until:
+            purses = [self._purse(cell, at_us) for cell in self.budgets.cells(governing, at_us, model)]
+            since, until = self._valid(governing, at_us)
+            found = _Found(since, until, purses)
+            if len(self._found) >= MAX_FOUND:
+                self._found.clear()
+            if all(self._purses.get(purse.cell) is purse for purse in purses):  # none was forgotten for another one
+                self._found[governing, model] = found
+        return found.purses
+
+    def _valid(self, governing: tuple[Governed, ...], at_us: int) -> tuple[int, int]:
+        """From when until when these budgets have the windows and limits that they have at a moment."""
+        since, until = 0, at_us + FOUND_FOR_US
+        for budget, _ in governing:
+            span = self.budgets.span(budget.window, at_us)
+            ends = [raised.until for raised in budget.raises if raised.until > at_us]
+            since = max(since, span.start)
+            until = min(until, *ends, until if span.end is None else span.end)
+        return since, until
+
     def _purse(self, cell: Cell, at_us: int) -> Purse:
         budget = self.budgets.by_id[cell.budget_id]
         span = self.budgets.span(budget.window, at_us)
@@ -231,6 +270,7 @@ class Gate:
         """Make room for new cells: windows that are over go first, then what has been idle longest."""
         idle = [(cell, purse) for cell, purse in self._purses.items() if not purse.reserved]
         over = [cell for cell, purse in idle if purse.ends_us is not None and purse.ends_us <= at_us]
+        self._found.clear()
         for cell in over or [cell for cell, _ in idle[: len(idle) // 2]]:
             self._treasury.forgotten(self._purses.pop(cell))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 from majordomo.admit import refusal as why
@@ -16,6 +17,9 @@ _SECOND_US = 1_000_000
 
 #: Bytes of a budget's name in a header and of a value in a message: both may be as long as metadata is allowed to be.
 _NAME_SHOWN = 100
+
+#: Texts that are remembered: made once for each budget, limit and window.
+_REMEMBERED = 4096
 
 
 def exceeded(purse: Purse, need: int, now_us: int) -> Refusal:
@@ -98,7 +102,9 @@ def unbounded(purse: Purse, reason: str) -> Refusal:
 def reply_lines(purses: Sequence[Purse]) -> list[bytes]:
     """Header lines about the tightest of several cells."""
     purse = purses[0] if len(purses) == 1 else tightest(purses)
-    return [f"{name}: {value}".encode("ascii") for name, value in _headers(purse).items()]
+    remaining = _number(purse.budget.unit, purse.remaining)
+    lines = _lasting_lines(purse.budget.name, purse.budget.unit, purse.limit, purse.full_again_us)
+    return [*lines, f"X-Majordomo-Budget-Remaining: {remaining}".encode("ascii")]
 
 
 def tightest(purses: Sequence[Purse]) -> Purse:
@@ -108,16 +114,27 @@ def tightest(purses: Sequence[Purse]) -> Purse:
 
 def _headers(purse: Purse) -> dict[str, str]:
     budget = purse.budget
+    told = dict(_lasting(budget.name, budget.unit, purse.limit, purse.full_again_us))
+    told["X-Majordomo-Budget-Remaining"] = _number(budget.unit, purse.remaining)
+    return told
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _lasting(name: str, unit: str, limit: int, again: int | None) -> dict[str, str]:
+    """The headers that stay the same from one request to the next."""
     told = {
-        "X-Majordomo-Budget-Name": quote(budget.name[:_NAME_SHOWN], safe=" !#$&'()*+,/:;=?@[]"),
-        "X-Majordomo-Budget-Limit": _number(budget.unit, purse.limit),
-        "X-Majordomo-Budget-Remaining": _number(budget.unit, purse.remaining),
-        "X-Majordomo-Budget-Unit": budget.unit,
+        "X-Majordomo-Budget-Name": quote(name[:_NAME_SHOWN], safe=" !#$&'()*+,/:;=?@[]"),
+        "X-Majordomo-Budget-Limit": _number(unit, limit),
+        "X-Majordomo-Budget-Unit": unit,
     }
-    again = purse.full_again_us
     if again is not None:
         told["X-Majordomo-Budget-Resets-At"] = _stamp(again)
     return told
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _lasting_lines(name: str, unit: str, limit: int, again: int | None) -> tuple[bytes, ...]:
+    return tuple(f"{header}: {value}".encode("ascii") for header, value in _lasting(name, unit, limit, again).items())
 
 
 def _amount(purse: Purse, amount: int) -> str:
@@ -150,6 +167,7 @@ def _stamp(at_us: int) -> str:
     return datetime.fromtimestamp(at_us // _SECOND_US, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _moment(at_us: int) -> str:
     return datetime.fromtimestamp(at_us // _SECOND_US, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
