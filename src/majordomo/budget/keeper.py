@@ -196,9 +196,10 @@ class Keeper:
         while True:
             try:
                 await self._follow(gate)
+            except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError):
+                attempt = -1  # the tables of a first start, or of a new version, are being made this moment
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as lost:
-                if not isinstance(lost, asyncpg.UndefinedTableError | asyncpg.UndefinedColumnError):
-                    self.looked.set()  # else the tables of a first start are being made this moment
+                self.looked.set()
                 if attempt == 0:
                     _log.warning("budgets away, spending what is leased", reason=type(lost).__name__)
             except Exception:

@@ -59,7 +59,7 @@ def banner(settings: "Settings", running: "Running", options: str = "") -> str:
 
     url = _url(running.host, running.port)
     lines = [f"Majordomo {__version__} is running.", ""]
-    lines += [f"  Gateway, status page   {url}"]
+    lines += [f"  Gateway, dashboard     {url}"]
     if not is_loopback(running.host):
         lines += [
             f"                         listening on {running.host}: others can reach it, protected by gateway keys only"
