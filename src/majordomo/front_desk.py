@@ -19,7 +19,10 @@ import uvloop
 from majordomo import logs
 from majordomo.admit.key_feed import KeyFeed
 from majordomo.admit.keys import KeyRing
+from majordomo.admit.proxy_key_feed import ProxyKeyFeed
+from majordomo.admit.proxy_keys import ProxyKeys
 from majordomo.admit.sessions import SessionOwners
+from majordomo.admit.vault import Vault
 from majordomo.budget.estimate import Estimator
 from majordomo.budget.gate import Gate
 from majordomo.budget.keeper import Keeper
@@ -85,7 +88,9 @@ class FrontDesk:
         self._ring = KeyRing()
         self._sessions = SessionOwners()
         keys_copy = self._places.run_dir / "keys.copy"
-        self._feed = KeyFeed(self._ring, launch.database_url, keys_copy, self._sessions)
+        self._proxy_keys = ProxyKeys(self._ring)
+        proxy_keys = ProxyKeyFeed(self._proxy_keys, Vault(self._places.vault_secret))
+        self._feed = KeyFeed(self._ring, launch.database_url, keys_copy, self._sessions, proxy_keys)
         self._pricer = Pricer.load(self._places.prices_dir, self._settings.price_overlay)
         self._journal = Journal.create(
             self._places.journal_dir,
@@ -110,7 +115,7 @@ class FrontDesk:
         gate = Gate(Estimator(self._pricer), keeper)
         desk = Desk(
             settings,
-            planner=gateway_planner(settings, self._places.back_office_socket),
+            planner=gateway_planner(settings, self._places.back_office_socket, self._proxy_keys),
             ring=self._ring,
             lookup=self._feed.lookup,
             sessions=self._sessions,

@@ -57,6 +57,11 @@ class Places:
         return self.data_dir / "dead_letters"
 
     @property
+    def vault_secret(self) -> Path:
+        """What providers' credentials behind proxy keys are encrypted with."""
+        return self.data_dir / "vault.secret"
+
+    @property
     def service_lock(self) -> Path:
         """Locked by the running ``majordomo serve``; its text is that process's id."""
         return self.run_dir / "serve.lock"

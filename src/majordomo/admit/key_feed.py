@@ -16,6 +16,7 @@ import msgspec
 
 from majordomo.admit.keys import Key, KeyRing
 from majordomo.admit.metadata import own_metadata
+from majordomo.admit.proxy_key_feed import ProxyKeyFeed
 from majordomo.admit.session_feed import SessionFeed
 from majordomo.admit.sessions import SessionOwners
 from majordomo.clock import steady
@@ -23,6 +24,7 @@ from majordomo.logs import logger
 
 CHANNEL = "majordomo_keys"
 
+_PROXY_KEYS_CHANGED = "proxy keys"
 _SESSIONS_WANTED = "sessions"  # among the ids of keys that changed: there are sessions to be looked up
 
 _ALL = "SELECT id, org_id, key_hash, is_active, on_hangup, metadata FROM api_keys"
@@ -50,11 +52,19 @@ class _SavedKey(msgspec.Struct, array_like=True):
 class KeyFeed:
     """Follows the table from its own task; ``lookup`` asks about one key the ring does not hold.
 
-    ``sessions``, on the same connection, learn whose Claude Code sessions are.
+    ``sessions``, on the same connection, learn whose Claude Code sessions are; ``proxy_keys`` follow their tables.
     """
 
-    def __init__(self, ring: KeyRing, dsn: str, copy: Path, sessions: SessionOwners | None = None) -> None:
+    def __init__(
+        self,
+        ring: KeyRing,
+        dsn: str,
+        copy: Path,
+        sessions: SessionOwners | None = None,
+        proxy_keys: ProxyKeyFeed | None = None,
+    ) -> None:
         self._ring = ring
+        self._proxy_keys = proxy_keys
         self._sessions = SessionFeed(sessions if sessions is not None else SessionOwners())
         self._sessions.owners.answered_by(lambda: self._changed.put_nowait(_SESSIONS_WANTED))
         self._dsn = dsn
@@ -126,6 +136,8 @@ class KeyFeed:
             rows = await connection.fetch(_ALL)
             self._ring.replace_all({row["key_hash"]: _key(row) for row in rows})
             self._misses.clear()
+            if self._proxy_keys is not None:
+                await self._proxy_keys.follow(connection, lambda: self._changed.put_nowait(_PROXY_KEYS_CHANGED))
             self._connection = connection
             self._ring.fresh = True
             self.looked.set()
@@ -151,6 +163,12 @@ class KeyFeed:
         if key_id is None:
             async with self._busy:
                 await connection.execute("SELECT 1")
+                if self._proxy_keys is not None and not self._proxy_keys.loaded:
+                    await self._proxy_keys.load(connection)
+            return
+        if key_id == _PROXY_KEYS_CHANGED and self._proxy_keys is not None:
+            async with self._busy:
+                await self._proxy_keys.load(connection)
             return
         if key_id == _SESSIONS_WANTED:
             async with self._busy:

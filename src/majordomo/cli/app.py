@@ -18,6 +18,7 @@ COMMANDS = {
     "serve": "Start the gateway, with an embedded PostgreSQL unless you have one.",
     "demo": "Show the product at work without any provider key.",
     "keys": "Make, list, change, revoke and rotate gateway keys.",
+    "proxy-keys": "Stand-ins for providers' credentials.",
     "budgets": "Limits on what may be spent.",
     "usage": "What was used and what it cost.",
     "top": "What goes on just now, live.",
@@ -34,18 +35,22 @@ COMMANDS = {
 _INTERRUPTED = 130
 
 
+def _module(command: str) -> str:
+    return f"majordomo.cli.{command.replace('-', '_')}"
+
+
 class LazyGroup(TyperGroup):
     """Loads a sub-command's module when it is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Those that are there."""
-        return [name for name in COMMANDS if importlib.util.find_spec(f"majordomo.cli.{name}")]
+        return [name for name in COMMANDS if importlib.util.find_spec(_module(name))]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The sub-command, loaded; None for one that does not exist."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        module = importlib.import_module(f"majordomo.cli.{cmd_name}")
+        module = importlib.import_module(_module(cmd_name))
         command = typer.main.get_command(module.app)
         command.name = cmd_name
         command.short_help = COMMANDS[cmd_name]

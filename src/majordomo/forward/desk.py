@@ -10,6 +10,7 @@ import msgspec
 from majordomo import __version__
 from majordomo.admit.keys import Key, KeyRing
 from majordomo.admit.metadata import MetadataLimits
+from majordomo.admit.proxy_keys import ProxyKeys
 from majordomo.admit.sessions import SessionOwners
 from majordomo.apis import Family
 from majordomo.budget.estimate import Estimator
@@ -78,7 +79,7 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
         return MetadataLimits(self.max_metadata_keys, self.max_metadata_key_bytes, self.max_metadata_value_bytes)
 
 
-def gateway_planner(settings: DeskSettings, back_office_socket: Path) -> Planner:
+def gateway_planner(settings: DeskSettings, back_office_socket: Path, proxy_keys: ProxyKeys | None = None) -> Planner:
     """The plans of a gateway: requests go to the providers, its own pages to the back office.
 
     Raises:
@@ -87,7 +88,13 @@ def gateway_planner(settings: DeskSettings, back_office_socket: Path) -> Planner
     routes = Routes(build_providers(settings.providers))
     origin = Origin("back-office", 80, socket=str(back_office_socket))
     back_office = Provider("back office", Family.OPENAI, origin, b"back-office")
-    return Planner(routes, back_office, settings.metadata_limits, inject_stream_usage=settings.inject_stream_usage)
+    return Planner(
+        routes,
+        back_office,
+        settings.metadata_limits,
+        inject_stream_usage=settings.inject_stream_usage,
+        proxy_keys=proxy_keys,
+    )
 
 
 class Desk:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from majordomo.admit.keys import KEY_MAX_BYTES, DigestCache, Key
 from majordomo.admit.metadata import Metadata, MetadataLimits, bound, collect, text
+from majordomo.admit.proxy_keys import ProxyKeys
 from majordomo.admit.refusal import KEY_MISSING, KEY_UNKNOWN, Refusal
 from majordomo.admit.sessions import BAD_SESSION
 from majordomo.apis import Api, Family
@@ -20,6 +21,7 @@ from majordomo.forward.own_pages import is_own_page
 from majordomo.forward.providers import Provider
 from majordomo.forward.request_head import RequestHead
 from majordomo.forward.routes import Route, Routes, family_of
+from majordomo.forward.stand_in import has_proxy_key, put_real_one
 from majordomo.ids import read_uuid
 from majordomo.meter.claude_request import ClaudeHead, claude_head
 from majordomo.record.frames import Opening
@@ -88,6 +90,7 @@ class Plan:
         "method",
         "method_text",
         "own_page",
+        "passing",
         "path_text",
         "provider",
         "recorded_there",
@@ -110,6 +113,7 @@ class Plan:
         self.head = head
         self.provider, self.api, self.family, self.refusal, self.own_page, self.holds_body, self.recorded_there = way
         self.detour = detour
+        self.passing = False  # for this one request: its proxy key may mean something else at the next
         self.method = head.method
         self.method_text = head.method.decode("ascii", "replace")
         self.path_text = head.path.decode("utf-8", "replace").replace("\0", "\ufffd")
@@ -283,15 +287,22 @@ class Plans(Protocol):
 class Planner:
     """The gateway's plans: holds what they depend on besides the head."""
 
-    __slots__ = ("back_office", "digests", "inject_stream_usage", "limits", "routes")
+    __slots__ = ("back_office", "digests", "inject_stream_usage", "limits", "proxy_keys", "routes")
 
     def __init__(
-        self, routes: Routes, back_office: Provider, limits: MetadataLimits, *, inject_stream_usage: bool
+        self,
+        routes: Routes,
+        back_office: Provider,
+        limits: MetadataLimits,
+        *,
+        inject_stream_usage: bool,
+        proxy_keys: ProxyKeys | None = None,
     ) -> None:
         self.routes = routes
         self.back_office = back_office
         self.limits = limits
         self.inject_stream_usage = inject_stream_usage
+        self.proxy_keys = proxy_keys
         self.digests = DigestCache()
 
     def plan(self, head: RequestHead) -> Plan:
@@ -299,13 +310,20 @@ class Planner:
         way = self._way(head)
         if way.own_page:
             head.lines += [b"X-Majordomo-%b: %b\r\n" % (name.title(), value) for name, value in head.own.items()]
-        return Plan(
+        key_hash = self._key_hash(head)
+        stands_in = not way.own_page and has_proxy_key(head)
+        if stands_in and way.provider is not None and isinstance(key_hash, str):
+            refused = put_real_one(head, way.provider, self.proxy_keys, key_hash)
+            way = way if refused is None else way._replace(refusal=way.refusal or refused)
+        plan = Plan(
             head,
             way,
-            key_hash=self._key_hash(head),
+            key_hash=key_hash,
             metadata=collect(head.metadata, self.limits),
             digests=self.digests,
         )
+        plan.passing = stands_in
+        return plan
 
     def _way(self, head: RequestHead) -> Way:
         named = head.own.get(b"provider")  # may be asked for any path, also one that is a page of ours
@@ -355,7 +373,7 @@ class PlanMemo:
     def keep(self, data: bytes, plan: Plan) -> None:
         """Remember the plan of a request that was parsed from ``data``, if it is one that ``find`` could find."""
         cut = _cut(data)
-        if cut is None or cut[1] > self._LONGEST or plan.head.chunked or plan.expects_continue:
+        if cut is None or cut[1] > self._LONGEST or plan.head.chunked or plan.expects_continue or plan.passing:
             return
         if len(self._plans) >= self._KEPT:
             self._plans.clear()

@@ -22,6 +22,7 @@ from majordomo.report import (
     page,
     people,
     prices,
+    proxy_keys,
     settings,
     static_files,
     usage,
@@ -116,6 +117,7 @@ def make_app(
     app.include_router(keys.router)
     app.include_router(prices.router)
     app.include_router(metadata_keys.router)
+    app.include_router(proxy_keys.router)
     app.include_router(settings.router)
     return Envelope(app)
 
