@@ -229,6 +229,7 @@ class _Head:
 
 class _Plan:
     expects_continue = False
+    passing = False
     head = _Head()
 
 
