@@ -122,14 +122,16 @@ class Connection(asyncio.Protocol):
         left = script.break_after
         if left is None or left >= 0:
             await self._send(wire.head)
-        for piece in wire.pieces if left is None else wire.pieces[: max(0, left)]:
+        for number, piece in enumerate(wire.pieces if left is None else wire.pieces[: max(0, left)], start=1):
             await self._send(piece)
-            if script.event_delay_ms:
+            # Not behind the last one: by then the caller may have sent its next request, which a cut would hit.
+            if script.event_delay_ms and number < len(wire.pieces):
                 await asyncio.sleep(script.event_delay_ms / 1000)
         self._playing = None
         if left is not None:
             self._stage.visits.cut += 1
-            await self._cut(reset=script.break_with == "reset")
+            # What is whole cannot break: a reset a moment later would hit the caller's next request.
+            await self._cut(reset=script.break_with == "reset" and left < len(wire.pieces))
             return
         self._stage.visits.finished += 1
         if wire.close or not keep_alive:
