@@ -28,7 +28,7 @@ export function valueOf(name, usage) {
 function axisUsd(value) {
   if (value >= 10_000) return `$${short(value)}`;
   if (value >= 100 || Number.isInteger(value)) return `$${count(value)}`;
-  return `$${value >= 0.01 ? value.toFixed(2) : value.toPrecision(1)}`;
+  return value >= 0.01 ? `$${value.toFixed(2)}` : money(decimal(value));
 }
 
 function percentAxis(value) {

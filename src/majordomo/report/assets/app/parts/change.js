@@ -7,7 +7,7 @@ export function Change({ now, before, goodWhen, hint }) {
   const share = growth(now, before);
   if (share === null) {
     const fresh = Number(before) === 0 && Number(now) > 0;
-    return html`<span class="change" title=${hint}>${fresh ? "new" : ""}</span>`;
+    return fresh ? html`<span class="change" title=${hint}>new</span>` : null;
   }
   const way = Math.abs(share) < 0.0005 ? "same" : share > 0 ? "up" : "down";
   const tint = goodWhen && way !== "same" ? (way === goodWhen ? "good" : "bad") : "";
