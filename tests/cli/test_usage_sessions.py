@@ -108,7 +108,7 @@ def test_the_list_in_json_is_exact(majordomo: Run, history: None, query: Query) 
 
 
 def test_filters_are_those_of_requests(majordomo: Run, history: None) -> None:
-    """Of the session's time and key, or of any one of its requests."""
+    """Of the session's time and key, or of any one of its requests in that time."""
     for filters, found in (
         (("--key", "bob"), [OTHER]),
         (("--key", "alice", "--key", "bob"), [OTHER, SESSION]),
@@ -120,6 +120,13 @@ def test_filters_are_those_of_requests(majordomo: Run, history: None) -> None:
         (("--provider", "openai"), []),
         (("--metadata", "team=legal"), [SESSION]),
         (("--metadata", "team=legal", "--model", "claude-haiku"), []),
+        (("--filter", "query_class:auto_mode"), [SESSION]),
+        (("--filter", "-model:claude-haiku"), [SESSION]),
+        (("--filter", "-key:alice", "--filter", "Team"), []),
+        (("--from", "2025-11-22", "--model", "claude-opus"), []),
+        (("--from", "2025-11-21T18:00", "--to", "2025-11-21T19:00", "--timezone", "Asia/Kolkata"), [SESSION]),
+        (("--org", "default"), [OTHER, SESSION]),
+        (("--period", "today"), []),
         (("--limit", "1"), [OTHER]),
         (("--open",), [OTHER, SESSION]),
     ):

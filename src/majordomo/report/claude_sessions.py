@@ -19,8 +19,10 @@ from majordomo.report.auth import Caller
 from majordomo.report.bodies import read_json, takes
 from majordomo.report.errors import ApiError
 from majordomo.report.questions import claude_sessions
+from majordomo.report.questions.cells import Scope
+from majordomo.report.questions.dimensions import Dimension
+from majordomo.report.questions.filters import Filter
 from majordomo.report.questions.plain import exact, exact_double
-from majordomo.report.questions.scope import Scope
 
 router = APIRouter(prefix="/api/v1/claude-sessions", tags=["Claude Code sessions"])
 
@@ -165,7 +167,8 @@ async def start(request: Request, caller: Caller) -> Session:
 async def list_sessions(request: Request, caller: Caller, limit: Limit = DEFAULT_LIMIT, offset: Offset = 0) -> Sessions:
     """The key's own, newest first."""
     async with request.app.state.connections.acquire() as connection:
-        found = await claude_sessions.sessions(connection, Scope(keys=(caller.key_id,)), limit, offset)
+        own = Scope(org_id=caller.org_id, filters=(Filter(Dimension("key"), (str(caller.key_id),)),))
+        found = await claude_sessions.sessions(connection, own, limit, offset)
         count = await claude_sessions.count_sessions(connection, caller.key_id)
     return Sessions(sessions=[Session.model_validate(each) for each in found], num_records=count)
 

@@ -4,6 +4,7 @@ import csv
 import datetime as dt
 import io
 import json
+import re
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
@@ -110,6 +111,7 @@ def test_the_csv_has_the_same_rows(book: Book) -> None:
     found = charges(book)
     assert [line["SkuId"] for line in lines] == [row["SkuId"] for row in found]
     assert [Decimal(line["BilledCost"]) for line in lines] == [row["BilledCost"] for row in found]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT00:00:00Z", line["ChargePeriodStart"]) for line in lines)
     assert [dt.datetime.fromisoformat(line["ChargePeriodStart"]) for line in lines] == [
         row["ChargePeriodStart"] for row in found
     ]

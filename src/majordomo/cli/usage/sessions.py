@@ -1,6 +1,6 @@
 """``majordomo usage sessions`` and ``session``: Claude Code's sessions, and one of them request by request."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
@@ -8,29 +8,12 @@ import typer
 from majordomo.cli.connection import ask
 from majordomo.cli.options import ConfigOption, DataDirOption, JsonOption, read_settings
 from majordomo.cli.tables import print_json
-from majordomo.cli.usage.options import (
-    FromOption,
-    KeyOption,
-    LastOption,
-    MetadataOption,
-    ModelOption,
-    ProviderOption,
-    ToOption,
-    UsageError,
-)
-
-if TYPE_CHECKING:
-    from majordomo.report.questions.scope import Scope
+from majordomo.cli.usage.options import Given, UsageError, understand, with_common_options
 
 
+@with_common_options
 def sessions(
-    from_: FromOption = None,
-    to: ToOption = None,
-    last: LastOption = None,
-    key: KeyOption = None,
-    provider: ProviderOption = None,
-    model: ModelOption = None,
-    metadata: MetadataOption = None,
+    given: Given,
     only_open: Annotated[bool, typer.Option("--open", help="Only those that have not ended.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Sessions shown.")] = 20,
     as_json: JsonOption = False,
@@ -40,19 +23,18 @@ def sessions(
     """Claude Code's sessions, newest first: those that went on in a time, or had such a request."""
     from majordomo.cli.usage import session_views
     from majordomo.report.questions import claude_sessions
-    from majordomo.report.questions.scope import Scope
 
     settings = read_settings(config, data_dir)
 
     async def question(connection: Any) -> Any:
-        scope = await _scope(connection, from_, to, last, key, provider, model, metadata)
-        return scope, await claude_sessions.sessions(connection, scope, limit, only_open=only_open)
+        asked = await understand(connection, given)
+        return await claude_sessions.sessions(connection, asked.scope, limit, only_open=only_open)
 
-    scope, found = ask(settings, question)
+    found = ask(settings, question)
     if as_json:
         print_json(session_views.sessions_json(found))
     elif not found:
-        session_views.print_no_sessions(narrowed=only_open or scope != Scope())
+        session_views.print_no_sessions(narrowed=only_open or not given.is_everything)
     else:
         session_views.print_sessions(found, limit)
 
@@ -83,53 +65,6 @@ def session(
         print_json(session_views.told_json(answer))
     else:
         session_views.print_session(answer, limit)
-
-
-async def _scope(
-    connection: Any,
-    from_: str | None,
-    to: str | None,
-    last: str | None,
-    keys: list[str] | None,
-    provider: str | None,
-    model: str | None,
-    metadata: list[str] | None,
-) -> "Scope":
-    """The filters as given on the command line.
-
-    Raises:
-        UsageError, TimeError, ApiKeyError: one of them is not understood.
-    """
-    import datetime as dt
-
-    from majordomo.record import api_keys
-    from majordomo.report.questions.scope import Scope
-    from majordomo.report.questions.times import parse_moment, parse_span
-
-    now = dt.datetime.now(dt.UTC)
-    if last is not None and (from_ is not None or to is not None):
-        raise UsageError("--last reaches up to now; leave it out to use --from and --to")
-    since = now - parse_span(last) if last is not None else parse_moment(from_, now) if from_ is not None else None
-    until = parse_moment(to, now) if to is not None else None
-    if since is not None and until is not None and since >= until:
-        raise UsageError(f"--from {from_} is not before --to {to}")
-    return Scope(
-        since=since,
-        until=until,
-        keys=tuple([(await api_keys.find(connection, key)).id for key in keys]) if keys else None,
-        provider=provider,
-        model=model,
-        metadata=dict(_pair(given) for given in metadata or ()),
-    )
-
-
-def _pair(given: str) -> tuple[str, str]:
-    from majordomo.admit.metadata import canonical
-
-    name, equals, value = given.partition("=")
-    if not equals or not name or "\0" in given:
-        raise UsageError(f"--metadata {given!r} is not KEY=VALUE, such as Feature=chat")
-    return canonical(name.strip().encode()), value
 
 
 def _session_id(text: str) -> UUID:

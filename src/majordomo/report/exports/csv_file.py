@@ -33,7 +33,7 @@ def _field(text: str) -> str:
 
 
 def _time(moment: dt.datetime) -> str:
-    return moment.astimezone(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return moment.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
 
 
 def _boolean(flag: bool) -> str:

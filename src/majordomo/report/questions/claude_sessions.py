@@ -7,12 +7,19 @@ from uuid import UUID
 import msgspec
 
 from majordomo.record.database import Connection
-from majordomo.report.questions.scope import Scope
+from majordomo.report.questions import cells, relations
+from majordomo.report.questions.cells import Scope
+from majordomo.report.questions.dimensions import Dimension
+from majordomo.report.questions.relations import Parameters, Relation
 from majordomo.report.questions.snapshot import snapshot
 from majordomo.report.sql import question
 
 MOST_SESSIONS = 10_000  # rows that one answer may hold in memory
 MOST_REQUESTS = 100_000  # of one session; the busiest have some thousand
+
+_KEY = Dimension("key")
+#: Sessions as filters see them: they are a key's, and all else is their requests'.
+_SESSIONS = Relation("claude_sessions s", "s.started_at", {"key": "s.majordomo_api_key_id::text"}, "", "s.org_id")
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,11 +160,26 @@ async def latest_session(connection: Connection) -> UUID | None:
 async def sessions(
     connection: Connection, scope: Scope, limit: int, offset: int = 0, *, only_open: bool = False
 ) -> list[Session]:
-    """Sessions that went on in ``scope``'s time, newest first; provider, model and metadata: of any of its requests."""
+    """Sessions that went on in ``scope``'s time, newest first; filters but those by key: with such a request in it."""
+    parameters = Parameters()
+    since, until = (parameters.put(bound, "timestamptz") for bound in scope.stretch)
+    conditions = [f"s.started_at < {until}", f"coalesce(s.last_request_at, s.started_at) >= {since}"]
+    if scope.org_id is not None:
+        conditions.append(f"s.org_id = {parameters.put(scope.org_id, 'uuid')}")
+    by_key = [chosen for chosen in scope.filters if chosen.dimension == _KEY]
+    conditions += relations.matching(_SESSIONS, by_key, {}, parameters)
+    if others := tuple(chosen for chosen in scope.filters if chosen.dimension != _KEY):
+        of_requests = msgspec.structs.replace(scope, filters=others)
+        conditions.append(cells.over_rows(of_requests, question("claude_session_has"), extra=parameters)[0])
+    if only_open:
+        conditions.append("s.ended_at IS NULL")
+    statement = question("claude_sessions").format(
+        conditions=" AND ".join(conditions),
+        limit=parameters.put(min(limit, MOST_SESSIONS), "int"),
+        offset=parameters.put(offset, "int"),
+    )
     async with snapshot(connection):
-        rows = await connection.fetch(
-            question("claude_sessions"), *scope.stretch, *scope.filters, only_open, min(limit, MOST_SESSIONS), offset
-        )
+        rows = await connection.fetch(statement, *parameters)
     return [Session(**row) for row in rows]
 
 
