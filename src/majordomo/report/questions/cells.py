@@ -121,7 +121,8 @@ def _conditions(relation: Relation, stretches: Sequence[Stretch], scope: Scope, 
     conditions = [relations.within(relation, stretches, parameters)]
     if scope.org_id is not None:
         conditions.append(f"{relation.org} = {parameters.put(scope.org_id, 'uuid')}")
-    return conditions + relations.matching(relation, scope.filters, scope.known.metadata, parameters)
+    first = min((since for since, _ in stretches), default=scope.since)
+    return conditions + relations.matching(relation, scope.filters, scope.known.metadata, first, parameters)
 
 
 def _parts(scope: Scope, wanted: Wanted, parameters: Parameters) -> list[tuple[Relation, list[Stretch]]]:

@@ -5,7 +5,9 @@ parameters.
 """
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import product
+from math import prod
 from typing import Any, Final
 
 import msgspec
@@ -41,6 +43,10 @@ COUNTS: Final = (
 )
 COSTS: Final = ("input_cost", "output_cost", "cache_read_cost", "cache_creation_cost", "tool_cost", "total_cost")
 AMOUNTS: Final = (*COUNTS, *COSTS)
+
+
+#: Values of several filters that are looked up together, each with each.
+MOST_COMBINATIONS: Final = 64
 
 
 def sums(of: str = "", only: Collection[str] = AMOUNTS) -> str:
@@ -149,32 +155,45 @@ def within(relation: Relation, stretches: Iterable[Stretch], parameters: Paramet
 
 
 def matching(
-    relation: Relation, filters: Iterable[Filter], metadata: Mapping[str, MetadataKey], parameters: Parameters
+    relation: Relation,
+    filters: Sequence[Filter],
+    metadata: Mapping[str, MetadataKey],
+    since: dt.datetime,
+    parameters: Parameters,
 ) -> list[str]:
-    """One condition for each filter; more of them where an index can find the rows."""
-    return [
-        condition
-        for chosen in filters
-        for condition in (
-            *_through_index(relation, chosen, metadata, parameters),
-            _condition(relation, chosen, parameters),
-        )
-    ]
+    """One condition for each filter; more of them where an index can find the rows. ``since``: none is from before."""
+    conditions = [_condition(relation, chosen, parameters) for chosen in filters]
+    if relation.metadata is not None:
+        return conditions
+    indexed = [chosen for chosen in filters if _is_indexed(chosen, metadata)]
+    return _through_index(indexed, metadata, since, parameters) + conditions
+
+
+def _is_indexed(chosen: Filter, metadata: Mapping[str, MetadataKey]) -> bool:
+    known = metadata.get(chosen.dimension.name, MetadataKey())
+    kept = not chosen.leaves_out and None not in chosen.values
+    return chosen.dimension.is_metadata and known.indexed_since is not None and kept
 
 
 def _through_index(
-    relation: Relation, chosen: Filter, metadata: Mapping[str, MetadataKey], parameters: Parameters
+    indexed: Sequence[Filter], metadata: Mapping[str, MetadataKey], since: dt.datetime, parameters: Parameters
 ) -> list[str]:
-    """What is true besides of every row that passes a filter by an active metadata key, and has an index."""
-    since = metadata.get(chosen.dimension.name, MetadataKey()).indexed_since
-    on_rows = chosen.dimension.is_metadata and relation.metadata is None
-    if not on_rows or since is None or chosen.leaves_out or None in chosen.values:
+    """What is true besides of every row that passes filters by active metadata keys, and has an index.
+
+    Several filters are asked for at once, so that the index intersects them before a row is read.
+    """
+    if not indexed:
         return []
-    wanted = [msgspec.json.encode({chosen.dimension.name: value}).decode() for value in chosen.values]
-    indexed = f"r.indexed_metadata @> ANY ({parameters.put(wanted, 'jsonb[]')})"
-    if since <= BEGINNING:
-        return [indexed]
-    return [f"({indexed} OR r.requested_at < {parameters.put(min(since + ACTIVATION_LAG, END), 'timestamptz')})"]
+    if prod(len(chosen.values) for chosen in indexed) > MOST_COMBINATIONS:
+        return [one for chosen in indexed for one in _through_index([chosen], metadata, since, parameters)]
+    names = [chosen.dimension.name for chosen in indexed]
+    combined = product(*(chosen.values for chosen in indexed))
+    wanted = [msgspec.json.encode(dict(zip(names, values, strict=True))).decode() for values in combined]
+    found = f"r.indexed_metadata @> ANY ({parameters.put(wanted, 'jsonb[]')})"
+    trusted = max((metadata[name].indexed_since or END for name in names), default=END)
+    if trusted <= BEGINNING or (trusted := min(trusted, END - ACTIVATION_LAG) + ACTIVATION_LAG) <= since:
+        return [found]
+    return [f"({found} OR r.requested_at < {parameters.put(trusted, 'timestamptz')})"]
 
 
 def _condition(relation: Relation, chosen: Filter, parameters: Parameters) -> str:

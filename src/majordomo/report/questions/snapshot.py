@@ -5,6 +5,9 @@ from contextlib import asynccontextmanager
 
 from majordomo.record.database import Connection
 
+#: With less memory, a bitmap of a busy month's pages forgets which rows of them were meant.
+_SETTINGS = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL work_mem = '32MB'"
+
 
 @asynccontextmanager
 async def snapshot(connection: Connection) -> AsyncIterator[None]:
@@ -13,5 +16,5 @@ async def snapshot(connection: Connection) -> AsyncIterator[None]:
     Filters that are not given are NULL parameters; only a plan that knows so leaves them, and whole months, out.
     """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        await connection.execute(_SETTINGS)
         yield
