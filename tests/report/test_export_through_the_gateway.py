@@ -1,5 +1,6 @@
 """An export as a caller gets it: through a front desk, whole or visibly cut, and no query outlives who asked."""
 
+import asyncio
 import csv
 import http.client
 import io
@@ -85,10 +86,18 @@ def test_it_is_whole(full: Gateway, token: str) -> None:
 
 
 def test_a_caller_who_hangs_up_ends_the_query(full: Gateway, token: str) -> None:
-    connection, _ = begun(full, token)
-    wait_for_questions(full, 1)
-    connection.close()
-    wait_for_questions(full, 0)
+    """The query waits for a lock that is never let go of meanwhile; only cancelling ends it."""
+    with asyncio.Runner() as runner:
+        blocker = runner.run(connect(full.dsn, purpose="tests"))
+        lock = blocker.transaction()
+        runner.run(lock.start())
+        runner.run(blocker.execute("LOCK TABLE llm_requests IN ACCESS EXCLUSIVE MODE"))
+        connection, _ = begun(full, token)
+        wait_for_questions(full, 1)
+        connection.close()
+        wait_for_questions(full, 0)
+        runner.run(lock.rollback())
+        runner.run(blocker.close())
 
 
 def test_a_file_that_broke_off_is_told_from_a_whole_one(full: Gateway, token: str) -> None:
