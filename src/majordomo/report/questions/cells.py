@@ -122,7 +122,7 @@ def _conditions(relation: Relation, stretches: Sequence[Stretch], scope: Scope, 
     if scope.org_id is not None:
         conditions.append(f"{relation.org} = {parameters.put(scope.org_id, 'uuid')}")
     first = min((since for since, _ in stretches), default=scope.since)
-    return conditions + relations.matching(relation, scope.filters, scope.known.metadata, first, parameters)
+    return conditions + relations.matching(relation, scope.filters, scope.known.metadata, parameters, first)
 
 
 def _parts(scope: Scope, wanted: Wanted, parameters: Parameters) -> list[tuple[Relation, list[Stretch]]]:

@@ -158,8 +158,8 @@ def matching(
     relation: Relation,
     filters: Sequence[Filter],
     metadata: Mapping[str, MetadataKey],
-    since: dt.datetime,
     parameters: Parameters,
+    since: dt.datetime = BEGINNING,
 ) -> list[str]:
     """One condition for each filter; more of them where an index can find the rows. ``since``: none is from before."""
     conditions = [_condition(relation, chosen, parameters) for chosen in filters]
