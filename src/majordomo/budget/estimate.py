@@ -16,6 +16,7 @@ from majordomo.budget.expected import Expected
 from majordomo.meter.reading import Bucket, Part, Reading, RequestFacts, UsageState
 from majordomo.price.bill import Bill
 from majordomo.price.dearest import Dearest
+from majordomo.price.text_rates import TextRates
 from majordomo.record.frames import Close, Opening
 
 #: Models and conversations whose habits are remembered; the least recently used are forgotten.
@@ -37,6 +38,9 @@ _QUANTILE = 0.8
 #: Replies after which the older half of the weight is forgotten, so that a model's habits may change.
 _REPLIES_KEPT = 256
 _POWERS = 32
+#: Up to so many replies the output estimate follows each of them, and then every so many.
+_REPLIES_LOOKED_AT = 16
+_LOOKED_AT_EVERY = 8
 
 
 class Prices(Protocol):
@@ -47,6 +51,9 @@ class Prices(Protocol):
 
     def dearest(self, provider: str, model: str, at_us: int) -> Dearest | None:
         """The highest rates that a request for a model can be billed at."""
+
+    def text_rates(self, provider: str, model: str, tier: str | None, at_us: int) -> TextRates | None:
+        """What plain text costs, where its tokens alone tell."""
 
 
 class Ask(NamedTuple):
@@ -77,7 +84,7 @@ class Estimate(NamedTuple):
 class _Habits:
     """What requests for one model have used so far."""
 
-    __slots__ = ("outputs", "priced", "ratio", "read", "reasoning", "replies", "usd", "write")
+    __slots__ = ("_output", "_stale", "outputs", "priced", "ratio", "read", "reasoning", "replies", "usd", "write")
 
     def __init__(self) -> None:
         self.ratio = FIRST_RATIO
@@ -86,11 +93,19 @@ class _Habits:
         self.reasoning = 0.0  # share of the output
         self.outputs = [0] * _POWERS  # replies by the bit length of their output tokens
         self.replies = 0
+        self._output = FIRST_OUTPUT
+        self._stale = False
         self.usd = 0  # femto-dollars: what a request without tokens costs, billed by time or by the piece
         self.priced = 0
 
     def output(self) -> int:
         """Tokens that the wanted share of replies stays under."""
+        if self._stale:
+            self._stale = False
+            self._output = self._quantile()
+        return self._output
+
+    def _quantile(self) -> int:
         if not self.replies:
             return FIRST_OUTPUT
         wanted = self.replies * _QUANTILE
@@ -116,6 +131,8 @@ class _Habits:
             self.write += weight * (write / prompt - self.write)
         self.outputs[min(output.bit_length(), _POWERS - 1)] += 1
         self.replies += 1
+        # Later replies hardly move the quantile, and looking for it costs more than counting.
+        self._stale |= self.replies < _REPLIES_LOOKED_AT or not self.replies % _LOOKED_AT_EVERY
         if self.replies >= _REPLIES_KEPT:
             self.outputs = [replies // 2 for replies in self.outputs]
             self.replies = sum(self.outputs)
@@ -214,6 +231,11 @@ class Estimator:
     ) -> int | None:
         """In femto-dollars; ``without_tokens``: what requests cost that are billed by time or by the piece."""
         facts = ask.facts
+        if ask.opening.api in _TEXT_APIS and facts.characters is None:
+            rates = self._prices.text_rates(ask.opening.provider, facts.model or "", _asked_tier(facts), ask.at_us)
+            cost = rates and rates.cost(uncached, read, write, output, write_1h=facts.cache_ttl_1h)
+            if cost:
+                return cost
         counts = {Bucket.INPUT: uncached, Bucket.OUTPUT: output}
         if read:
             counts[Bucket.CACHE_READ] = read
@@ -240,6 +262,11 @@ class Estimator:
 
 
 _UNKNOWN = _Habits()
+
+#: What is billed by the tokens of its text and nothing else, as long as nobody knows better.
+_TEXT_APIS = frozenset(
+    {Api.ANTHROPIC_MESSAGES, Api.OPENAI_CHAT, Api.OPENAI_RESPONSES, Api.GEMINI_GENERATE, Api.GEMINI_STREAM}
+)
 
 
 def _asked_tier(facts: RequestFacts) -> str | None:

@@ -15,6 +15,7 @@ from majordomo.meter.claude_release import Price
 from majordomo.meter.reading import Reading, RequestFacts
 from majordomo.price.bill import Bill
 from majordomo.price.dearest import Dearest
+from majordomo.price.text_rates import TextRates
 from majordomo.record.frames import Close
 from majordomo.record.journal import JournalFull
 
@@ -27,6 +28,9 @@ class Prices(Protocol):
 
     def dearest(self, provider: str, model: str, at_us: int) -> Dearest | None:
         """The highest rates that a request for a model can be billed at."""
+
+    def text_rates(self, provider: str, model: str, tier: str | None, at_us: int) -> TextRates | None:
+        """What plain text costs, where its tokens alone tell."""
 
 
 class Record(Protocol):

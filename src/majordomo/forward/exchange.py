@@ -189,7 +189,7 @@ class Exchange(Relay):
         assert self._key is not None
         opening = self._plan.opening(self._key)
         try:
-            turn = account.asks_for_a_turn() if any(one.budget.unit is Unit.TURNS for one in self._governed) else True
+            turn = account.asks_for_a_turn() if Unit.TURNS in [one.budget.unit for one in self._governed] else True
             answer = self._desk.gate.ask(opening, self._governed, account.facts(), body, turn=turn)
         except Exception:
             self._gate_failed()

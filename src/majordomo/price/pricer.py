@@ -14,6 +14,7 @@ from majordomo.price.bill import Bill
 from majordomo.price.card import PROMPT_BUCKETS, Card, Kind, PriceBook, make_card
 from majordomo.price.dearest import Dearest, dearest
 from majordomo.price.matching import MAX_MODEL_CHARS
+from majordomo.price.text_rates import TextRates, text_rates
 
 #: Endpoints that no provider charges for, whatever they answer.
 FREE_APIS = frozenset(
@@ -40,13 +41,24 @@ _CardKey = tuple[str, str, str | None, str | None, str | None, bool]
 class Pricer:
     """Prices readings by the newest good catalogue, the supplement and the overlay."""
 
-    __slots__ = ("_book", "_cards", "_dearest", "_overlay", "_prices_dir", "_seen", "overlay_error", "version")
+    __slots__ = (
+        "_book",
+        "_cards",
+        "_dearest",
+        "_overlay",
+        "_prices_dir",
+        "_seen",
+        "_text_rates",
+        "overlay_error",
+        "version",
+    )
 
     def __init__(self, book: PriceBook, version: str) -> None:
         self._book = book
         self.version = version
         self._cards: dict[_CardKey, Card] = {}
         self._dearest: dict[tuple[str, str], tuple[int, Dearest | None]] = {}
+        self._text_rates: dict[tuple[str, str, str | None], tuple[int, int, TextRates | None]] = {}
         self._prices_dir: Path | None = None
         self._overlay: Path | None = None
         self._seen: object = None
@@ -137,6 +149,19 @@ class Pricer:
             known = self._dearest[key] = (at_us, dearest(self._book, provider, model, at_us))
         return known[1]
 
+    def text_rates(self, provider: str, model: str, tier: str | None, at_us: int) -> TextRates | None:
+        """What plain text costs at a tier; None where that is not told by its tokens alone, or not known."""
+        key = (provider, model, tier)
+        known = self._text_rates.get(key)
+        if known is None or not known[0] <= at_us < known[1]:
+            if len(model) > MAX_MODEL_CHARS:
+                return None
+            if len(self._text_rates) >= MAX_CARDS:
+                self._text_rates.clear()
+            card = self._card(provider, model, Reading(state=UsageState.ESTIMATED, service_tier=tier), at_us)
+            known = self._text_rates[key] = (card.start_us, card.until_us, text_rates(card))
+        return known[2]
+
     def card(self, kind: Kind, at_us: int) -> Card:
         """The card for a kind of request, made anew; for showing prices."""
         return make_card(self._book, kind, at_us)
@@ -205,6 +230,7 @@ class Pricer:
         self.version = f"{newest.version}-{supplement.digest}" + (f"+{overlay.digest}" if overlay else "")
         self._cards = {}
         self._dearest = {}
+        self._text_rates = {}
 
     def _overlay_at_start(self) -> adjustments.Layer | None:
         if self._overlay is None:
