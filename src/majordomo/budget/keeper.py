@@ -293,10 +293,11 @@ class Keeper:
         if not least:
             return False
         lease, asked_at = self._lease(purse), self._clock()
-        if asked_at - lease.taken_at > 1.0:
+        lasted = asked_at - lease.taken_at
+        if lasted > RENEW_SECONDS:
             lease.slice = _FIRST_SLICE
-        elif lease.slice < _LARGEST_SLICE:
-            lease.slice *= 2
+        elif lasted <= 1.0 and lease.slice < _LARGEST_SLICE:
+            lease.slice *= 2  # one that lasts for a second or more is large enough
         budget = purse.budget
         spare = 0 if budget.unit is Unit.CONCURRENT else lease.slice * amounts[0]
         got = await leases.take(
