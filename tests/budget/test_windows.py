@@ -103,6 +103,31 @@ def test_a_calendar_window_begins_and_ends_when_the_zones_clocks_say(window: Win
     assert (moment_of(span.start), moment_of(span.end)) == reference(window, at)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(ZONES), instants)
+@example("Australia/Lord_Howe", utc("2026-04-04T15:10"))  # a day of 24.5 hours: its last window has half of one
+@example("Europe/Berlin", utc("2026-10-25T00:30"))  # 02:30 for the first time of two
+@example("Europe/Berlin", utc("2026-10-25T01:30"))
+@example("America/St_Johns", utc("2006-10-29T02:31"))  # an hour that comes again over midnight
+@example("Asia/Kathmandu", utc("1985-12-31T18:30"))  # clocks went a quarter of an hour ahead for good
+def test_hours_are_counted_from_the_beginning_of_the_day_on_days_of_change_too(zone: str, at: datetime) -> None:
+    day, tomorrow = reference(Window(kind=Kind.DAY, zone=zone), at)
+    start = day
+    while start + HOUR <= at:
+        start += HOUR
+    span = Window(kind=Kind.HOUR, zone=zone).span(stamp_us(at))
+    assert span.end is not None
+    assert (moment_of(span.start), moment_of(span.end)) == (start, min(start + HOUR, tomorrow))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(ZONES), instants)
+def test_a_minute_is_that_of_every_clock(zone: str, at: datetime) -> None:
+    span = Window(kind=Kind.MINUTE, zone=zone).span(stamp_us(at))
+    assert moment_of(span.start) == at.replace(second=0, microsecond=0)
+    assert span.end == span.start + 60_000_000
+
+
 @settings(max_examples=300, deadline=None)
 @given(windows, instants, st.integers(0, 10**6))
 def test_windows_follow_each_other_without_gap_or_overlap(window: Window, at: datetime, part: int) -> None:

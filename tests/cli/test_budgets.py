@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -179,3 +180,16 @@ def test_who_is_near_a_limit_and_who_was_refused_is_listed_over_all_budgets(majo
     assert "budget_exceeded" in majordomo("budgets", "refusals", "--from", "1h")[1]
     assert majordomo("budgets", "near", "--at", "0")[0] == 2
     assert majordomo("budgets", "refusals", "--from", "2099-01-01")[0] == 2
+
+
+def test_a_name_that_two_organisations_use_must_be_told_by_id(majordomo: Run, query: Callable[..., Any]) -> None:
+    made = json.loads(majordomo("budgets", "create", "--name", "b", "--limit", "5", "--json")[1])
+    query(
+        "INSERT INTO budgets (id, org_id, name, unit, limit_amount, time_window, counts_from)"
+        " VALUES (gen_random_uuid(), gen_random_uuid(), 'b', 'usd', 1, 'day', now())"
+    )
+    code, _, err = majordomo("budgets", "delete", "b")
+    assert code == 1
+    assert made["id"] in err
+    assert majordomo("budgets", "delete", made["id"])[0] == 0
+    assert majordomo("budgets", "show", "b")[0] == 0

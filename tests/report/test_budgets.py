@@ -175,3 +175,70 @@ def test_limits_that_are_near_and_refusals_are_told_of_ones_own_organisation(off
     assert office("GET", "/refusals?days=366", token=other).json == {"refusals": []}
     for path in ("/near", "/refusals"):
         assert office("GET", path, token="mdm_ut_unknown").status == 401
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"limit": "0"},
+        {"limit": "-0.0"},
+        {"limit": "NaN"},
+        {"limit": "-Infinity"},
+        {"limit": "1e400"},
+        {"limit": "1e-400"},
+        {"limit": "9" * 99},
+        {"limit": "0.0000000000000001"},
+        {"limit": "five"},
+        {"limit": ""},
+        {"limit": "1.5", "unit": "requests"},
+        {"limit": "1e16", "unit": "tokens"},
+        {"unit": "dollars"},
+        {"month_start": 0},
+        {"month_start": 10**40},
+        {"week_start": "someday"},
+        {"window": "rolling:9999999999s"},
+        {"window": "rolling:-1h"},
+        {"window": "day", "unit": "concurrent"},
+        {"window": "session", "each": "User-Id"},
+        {"time_zone": "Mars/Olympus"},
+        {"time_zone": "../../etc/passwd"},
+        {"warn_at": [0]},
+        {"warn_at": [101]},
+        {"warn_at": [10**30]},
+        {"on_unpriced": "ceiling:-1"},
+        {"on_unpriced": "ceiling:1e99"},
+        {"on_unpriced": "allow", "unit": "tokens"},
+        {"metadata": {"Team": ""}},
+        {"metadata": {"Team": "a", "team": "b"}},
+        {"metadata": {"bad name\n": "x"}},
+        {"metadata": {"Team": "a"}, "each": "Team"},
+        {"each": "bad name"},
+        {"sessions": ["no uuid"]},
+        {"keys": ["nobody"]},
+        {"models": [""]},
+        {"providers": ["ope\x00nai"]},
+        {"name": ""},
+        {"name": "x" * 101},
+        {"name": "a\nb"},
+        {"contact": "a\x00b"},
+        {"mode": "lenient"},
+    ],
+    ids=str,
+)
+def test_what_makes_no_budget_is_refused_with_a_word_why_and_nothing_is_made(office: Office, wrong: Any) -> None:
+    refused = office("POST", "", {"name": "b", "limit": "1"} | wrong)
+    assert refused.status == 422, refused.body
+    assert refused.json["error"]["message"]
+    assert office("GET").json == {"budgets": []}
+
+
+@pytest.mark.parametrize(
+    "until",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2020-01-01T00:00:00Z", "soon", 10**30, None],
+    ids=str,
+)
+def test_a_raise_or_a_replay_at_an_impossible_time_is_refused(office: Office, until: Any) -> None:
+    office("POST", "", {"name": "b", "limit": "1"})
+    assert office("POST", "/b/raise", {"amount": "1", "until": until, "reason": "r"}).status == 422
+    for span in ({"since": "2026-01-01T00:00:00Z", "until": until}, {"since": until, "until": "2026-01-01T00:00:00Z"}):
+        assert office("POST", "/simulate", {"budget": "b"} | span).status in (200, 422)

@@ -20,7 +20,7 @@ from majordomo.budget.definition import BudgetError
 from majordomo.budget.matching import BudgetIndex, Cell, head_of, is_gated
 from majordomo.budget.model import Budget, Unit, in_unit
 from majordomo.budget.recount import Question
-from majordomo.budget.windows import Kind, moment_of, stamp_us
+from majordomo.budget.windows import LAST_US, Kind, moment_of, stamp_us
 from majordomo.meter.claude_code import ClaudeDetails
 from majordomo.meter.reading import UsageState
 from majordomo.price.bill import Bill
@@ -87,6 +87,7 @@ async def simulate(connection: Connection, budget: Budget, since: int, until: in
     """
     if budget.unit is Unit.CONCURRENT:
         raise BudgetError("unit concurrent: what ran at one time is in no row, so it cannot be replayed")
+    since, until = max(0, since), min(until, LAST_US)  # no row is outside
     replay = Replay(msgspec.structs.replace(budget, counts_from=0, raises=()))
     async with connection.transaction(readonly=True):
         async for row in _rows(connection, budget, since, until):

@@ -94,13 +94,19 @@ async def find(connection: Connection, id_or_name: str, org_id: bytes | None = N
 
     Raises:
         UnknownBudgetError: there is none.
+        BudgetError: several organisations have one of this name.
     """
-    for budget in await load(connection):
-        if org_id not in (None, budget.org_id):
-            continue
-        if id_or_name.strip().lower() == str(UUID(bytes=budget.id)) or id_or_name == budget.name:
-            return budget
-    raise UnknownBudgetError(f"no budget has the id or name {id_or_name!r}; see: majordomo budgets list")
+    wanted = id_or_name.strip().lower()
+    ours = [one for one in await load(connection) if org_id in (None, one.org_id)]
+    found = [one for one in ours if wanted == str(UUID(bytes=one.id))] or [
+        one for one in ours if id_or_name == one.name
+    ]
+    if not found:
+        raise UnknownBudgetError(f"no budget has the id or name {id_or_name!r}; see: majordomo budgets list")
+    if len(found) > 1:
+        ids = ", ".join(str(UUID(bytes=one.id)) for one in found)
+        raise BudgetError(f"several organisations have a budget {id_or_name!r}; name it by its id: {ids}")
+    return found[0]
 
 
 async def create(
