@@ -29,6 +29,7 @@ class Ingest(msgspec.Struct, frozen=True):
 
     rows_per_second: float
     pages: int
+    failures: int = 0  # pages of which an answer was refused for taking too long
 
 
 async def ingest(dsn: str, journal_dir: Path, gateway: Gateway | None, made: Made, rows: int) -> Ingest:
@@ -48,7 +49,7 @@ async def ingest(dsn: str, journal_dir: Path, gateway: Gateway | None, made: Mad
                 time.sleep(PAUSE_SECONDS)
             before = await connection.fetchval(_STORED, made.until)
             for person in people:
-                person.pages = 0
+                person.pages = person.failures = 0
             begin = time.perf_counter()
             journal.rename(journal_dir / journal.name)
             while await connection.fetchval(_STORED, made.until) < before + rows:
@@ -59,7 +60,8 @@ async def ingest(dsn: str, journal_dir: Path, gateway: Gateway | None, made: Mad
     finally:
         stop.set()
         await connection.close()
-    return Ingest(rows / seconds, sum(person.pages for person in people))
+    pages, failures = (sum(getattr(one, what) for one in people) for what in ("pages", "failures"))
+    return Ingest(rows / seconds, pages, failures)
 
 
 class _Person(threading.Thread):
@@ -72,9 +74,14 @@ class _Person(threading.Thread):
         self._made = made
         self._stopping = stop
         self.pages = 0
+        self.failures = 0
 
     def run(self) -> None:
         while not self._stopping.wait(self._dice.expovariate(1 / PAUSE_SECONDS)):
             filters = self._dice.choice((NONE, NONE, MODEL, KEY, FEATURE))
-            self._browser.load(*page(drawn(self._dice, filters, self._made)))
-            self.pages += 1
+            try:
+                self._browser.load(*page(drawn(self._dice, filters, self._made)))
+            except BenchmarkError:  # an answer took too long: told as a page that never came
+                self.failures += 1
+            else:
+                self.pages += 1

@@ -77,7 +77,7 @@ def _ingest(table: Table, alone: Ingest, crowded: Ingest) -> None:
     table.add_row("ingest, rows/s", f"{alone.rows_per_second:,.0f}", "", "")
     table.add_row(
         "with ten people clicking",
-        f"{crowded.rows_per_second:,.0f} ({share:.0%}; {crowded.pages} pages)",
+        f"{crowded.rows_per_second:,.0f} ({share:.0%}; {crowded.pages} pages, {crowded.failures} never came)",
         f"{INGEST_SHARE:.0%}",
         _verdict(share >= INGEST_SHARE),
     )
