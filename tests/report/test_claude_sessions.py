@@ -244,3 +244,8 @@ def test_openapi_tells_the_five_routes_and_what_they_take(call: Callable[..., An
     assert schemas["Session"]["properties"]["totalCost"]["type"] == "string"
     limit = next(each for each in document["paths"][SESSIONS]["get"]["parameters"] if each["name"] == "limit")
     assert (limit["schema"]["minimum"], limit["schema"]["maximum"], limit["schema"]["default"]) == (1, 200, 50)
+
+
+def test_a_body_that_is_no_utf_8_is_refused(ask: Any) -> None:
+    status, told = ask("POST", "/api/v1/claude-sessions", b'{"sessionName":"\xff\xfe"}')
+    assert (status, told["error"]["code"]) == (400, "bad_json")

@@ -40,7 +40,7 @@ async def read_json(request: Request, model: type[_Model], most_bytes: int = MOS
     body = await read_bytes(request, most_bytes)
     try:
         value = msgspec.json.decode(body) if body.strip() else {}
-    except (msgspec.DecodeError, RecursionError) as wrong:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise ApiError(HTTPStatus.BAD_REQUEST, "bad_json", f"the body is no JSON: {wrong}") from None
     if not isinstance(value, dict):
         raise ApiError(HTTPStatus.BAD_REQUEST, "bad_json", "the body must be a JSON object: {…}")
