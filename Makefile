@@ -37,7 +37,7 @@ run: bin/majordomo ## install and start the gateway with an embedded PostgreSQL
 demo: $(VENV)/.installed ## a scripted provider and a little traffic: see the product without any provider key
 	@exec $(BIN)/majordomo demo $(ARGS)
 
-test: $(VENV)/.installed-dev node-packages ## install what the tests need and run them all
+test: $(VENV)/.installed-dev node-packages chromium ## install what the tests need and run them all
 	@$(WITH_NODE) $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: lint test ## everything that a change must pass
@@ -130,6 +130,10 @@ $(VENV)/.installed-bench: $(PINS) | $(BIN)/python
 # Where the guides look for the command.
 bin/majordomo: $(VENV)/.installed
 	@mkdir -p bin && ln -sfn "$(abspath $(BIN))/majordomo" $@
+
+.PHONY: chromium
+chromium: $(VENV)/.installed-dev # the machine's own, or Debian's package: installed as root, else unpacked into $(VENV)
+	@$(BIN)/python tests/plugins/chromium.py
 
 .PHONY: node-packages
 node-packages: $(addsuffix node_modules/.installed,$(NODE_TESTS))

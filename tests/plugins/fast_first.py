@@ -4,7 +4,7 @@ import pytest
 
 #: Folders of tests in the order they run; whatever is not named comes between the two groups.
 QUICK = ("admit", "meter", "price", "docs", "bench", "demo", "record", "budget", "report")
-LAST = ("forward", "cli", "seeds", "sdk", "claude_code", "campaign")
+LAST = ("forward", "browser", "cli", "seeds", "sdk", "claude_code", "campaign")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

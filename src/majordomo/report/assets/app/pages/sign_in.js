@@ -1,5 +1,5 @@
 // Signing in: with address and password, or with a one-time link (/sign-in#SECRET), which sets the password.
-import { html, useState } from "../ui.js";
+import { html, useEffect, useState } from "../ui.js";
 import { send } from "../api.js";
 import { go } from "../router.js";
 import { begin } from "../session.js";
@@ -11,6 +11,11 @@ const LEAST_PASSWORD = 10;
 
 export default function SignIn({ query }) {
   const [link, setLink] = useState(location.hash.slice(1));
+  useEffect(() => {
+    const pasted = () => setLink(location.hash.slice(1)); // into the address bar of this very page: nothing is loaded anew
+    addEventListener("hashchange", pasted);
+    return () => removeEventListener("hashchange", pasted);
+  }, []);
   const after = (session) => {
     begin(session);
     history.replaceState(null, "", "/sign-in"); // the secret leaves the address, and no step leads back to it
