@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 
+import msgspec
 import pytest
 from campaign.holding import Held, until
 from campaign.replicas import CALLERS, FIT, MOST_OUTPUT, Replicas, answer, one, strict_budget, watched, worst_case
@@ -43,7 +44,7 @@ async def strict_round(both: Replicas, seed: int) -> str:
     dice = random.Random(seed)
     unit = dice.choice(UNITS)
     told = []
-    most = worst_case()._asdict().get(unit, 1) if unit is not Unit.TOKENS else one()
+    most = msgspec.structs.asdict(worst_case()).get(unit, 1) if unit is not Unit.TOKENS else one()
     budget = await both.budget(f"strict-{seed}", most * FIT + dice.randrange(most), unit, mode="strict")
     left = budget.limit - await both.spent(budget)
     for _ in range(_MOST_WAVES):

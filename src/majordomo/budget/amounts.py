@@ -1,5 +1,7 @@
 """What one finished request uses of a budget. The same in SQL stands in ``recount.py``; a test holds them together."""
 
+from collections.abc import Callable, Mapping
+
 from majordomo.budget.matching import is_gated
 from majordomo.budget.model import Budget, Unit
 from majordomo.meter.claude_class import MAIN
@@ -12,30 +14,12 @@ MAIN_LOOP = MAIN
 
 def amount(budget: Budget, opening: Opening, close: Close) -> int:
     """Femto-dollars or a count; 0 where nothing was used or nobody knows what it costs."""
-    match budget.unit:
-        case Unit.USD:
-            cost = close.bill.total_cost
-            return unpriced_amount(budget, close) if cost is None else cost
-        case Unit.TOKENS:
-            return _tokens(close)
-        case Unit.INPUT_TOKENS:
-            return _input(close)
-        case Unit.UNCACHED_TOKENS:
-            return max(0, _input(close) - _count(close.cached_tokens) - _count(close.cache_creation_tokens))
-        case Unit.CACHE_READ_TOKENS:
-            return _count(close.cached_tokens)
-        case Unit.CACHE_WRITE_TOKENS:
-            return _count(close.cache_creation_tokens)
-        case Unit.OUTPUT_TOKENS:
-            return _count(close.output_tokens)
-        case Unit.REASONING_TOKENS:
-            return _count(close.reasoning_tokens)
-        case Unit.REQUESTS:
-            return 1 if went_out(opening, close) else 0
-        case Unit.TURNS:
-            return 1 if _is_turn(opening, close) else 0
-        case Unit.CONCURRENT:
-            return 0  # it runs no longer
+    return _AMOUNTS[budget.unit](budget, opening, close)
+
+
+def _usd(budget: Budget, _opening: Opening, close: Close) -> int:
+    cost = close.bill.total_cost
+    return unpriced_amount(budget, close) if cost is None else cost
 
 
 def unpriced_amount(budget: Budget, close: Close) -> int:
@@ -58,7 +42,7 @@ def _tokens(close: Close) -> int:
 
 
 def _count(tokens: int | None) -> int:
-    return max(0, tokens or 0)
+    return tokens if tokens and tokens > 0 else 0
 
 
 def went_out(opening: Opening, close: Close) -> bool:
@@ -71,3 +55,23 @@ def _is_turn(opening: Opening, close: Close) -> bool:
     if not went_out(opening, close) or close.status_code is None or close.status_code >= 400:
         return False
     return close.claude is None or close.claude.query_class in (None, MAIN_LOOP)
+
+
+def _uncached(close: Close) -> int:
+    return max(0, _input(close) - _count(close.cached_tokens) - _count(close.cache_creation_tokens))
+
+
+#: By unit, as several are looked up for each request: comparing with one unit after the other takes longer.
+_AMOUNTS: Mapping[Unit, Callable[[Budget, Opening, Close], int]] = {
+    Unit.USD: _usd,
+    Unit.TOKENS: lambda _budget, _opening, close: _tokens(close),
+    Unit.INPUT_TOKENS: lambda _budget, _opening, close: _input(close),
+    Unit.UNCACHED_TOKENS: lambda _budget, _opening, close: _uncached(close),
+    Unit.CACHE_READ_TOKENS: lambda _budget, _opening, close: _count(close.cached_tokens),
+    Unit.CACHE_WRITE_TOKENS: lambda _budget, _opening, close: _count(close.cache_creation_tokens),
+    Unit.OUTPUT_TOKENS: lambda _budget, _opening, close: _count(close.output_tokens),
+    Unit.REASONING_TOKENS: lambda _budget, _opening, close: _count(close.reasoning_tokens),
+    Unit.REQUESTS: lambda _budget, opening, close: 1 if went_out(opening, close) else 0,
+    Unit.TURNS: lambda _budget, opening, close: 1 if _is_turn(opening, close) else 0,
+    Unit.CONCURRENT: lambda _budget, _opening, _close: 0,  # it runs no longer
+}

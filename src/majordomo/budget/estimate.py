@@ -10,6 +10,8 @@ learning is one step per finished request.
 from collections import OrderedDict
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from majordomo.apis import Api
 from majordomo.budget.bounds import bound
 from majordomo.budget.expected import Expected
@@ -33,6 +35,7 @@ _HIGHEST_RATIO = 1.0
 
 #: How much one request weighs in a learned average; the first ones weigh more.
 _WEIGHT = 0.1
+_REPLIES_UNTIL_EVEN = 8
 #: The share of replies that the output estimate is to cover.
 _QUANTILE = 0.8
 #: Replies after which the older half of the weight is forgotten, so that a model's habits may change.
@@ -56,7 +59,7 @@ class Prices(Protocol):
         """What plain text costs, where its tokens alone tell."""
 
 
-class Ask(NamedTuple):
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """One request that asks to leave."""
 
     opening: Opening  # what its row will say of its head
@@ -65,7 +68,7 @@ class Ask(NamedTuple):
     turn: bool = True  # of the main loop, as far as the client tells
 
 
-class Estimate(NamedTuple):
+class Estimate(msgspec.Struct, frozen=True, gc=False):
     """``likely``: what most such requests stay under; ``ceiling``: what a plain text request cannot exceed; ``bound``:
     what this very request cannot exceed, or why nobody can say, worked out only when asked for."""
 
@@ -77,8 +80,8 @@ class Estimate(NamedTuple):
 
     def bound(self) -> Expected | str:
         """The worst case. See ``bounds``."""
-        opening, facts, at_us, _ = self.ask
-        return bound(self.prices, opening.provider, Api(opening.api), facts.model or "", self.body, at_us)
+        opening, model = self.ask.opening, self.ask.facts.model or ""
+        return bound(self.prices, opening.provider, Api(opening.api), model, self.body, self.ask.at_us)
 
 
 class _Habits:
@@ -117,18 +120,23 @@ class _Habits:
 
     def cached(self, prompt: int) -> tuple[int, int]:
         """Tokens of a prompt that are likely to be read from the cache, and written to it."""
+        if not self.read and not self.write:
+            return 0, 0
         read = round(prompt * self.read)
         return read, min(round(prompt * self.write), prompt - read)
 
     def learn(self, input_bytes: int, prompt: int, read: int, write: int, output: int, reasoning: int) -> None:
         """One finished request; counts are tokens."""
-        if output:
+        if output and (reasoning or self.reasoning):
             self.reasoning += max(_WEIGHT, 1 / (self.replies + 1)) * (min(1.0, reasoning / output) - self.reasoning)
         if prompt and input_bytes:
-            weight = max(_WEIGHT, 1 / (self.replies + 2))
-            self.ratio += weight * (min(prompt / input_bytes, _HIGHEST_RATIO) - self.ratio)
-            self.read += weight * (read / prompt - self.read)
-            self.write += weight * (write / prompt - self.write)
+            weight = _WEIGHT if self.replies >= _REPLIES_UNTIL_EVEN else 1 / (self.replies + 2)
+            ratio = prompt / input_bytes
+            self.ratio += weight * ((ratio if ratio < _HIGHEST_RATIO else _HIGHEST_RATIO) - self.ratio)
+            if read or self.read:
+                self.read += weight * (read / prompt - self.read)
+            if write or self.write:
+                self.write += weight * (write / prompt - self.write)
         self.outputs[min(output.bit_length(), _POWERS - 1)] += 1
         self.replies += 1
         # Later replies hardly move the quantile, and looking for it costs more than counting.
@@ -189,7 +197,7 @@ class Estimator:
 
     def learn(self, ask: Ask, close: Close) -> None:
         """A request has ended: what it used counts for the next ones."""
-        if close.usage_state not in (UsageState.FINAL, UsageState.DRAINED):
+        if close.usage_state not in _COUNTED:
             return
         opening = ask.opening
         model = ask.facts.model or ""
@@ -262,6 +270,9 @@ class Estimator:
 
 
 _UNKNOWN = _Habits()
+
+#: What the provider itself counted.
+_COUNTED = (UsageState.FINAL, UsageState.DRAINED)
 
 #: What is billed by the tokens of its text and nothing else, as long as nobody knows better.
 _TEXT_APIS = frozenset(

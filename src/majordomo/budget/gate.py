@@ -9,6 +9,8 @@ its account's close settles its pass: so nothing stays reserved, and nothing is 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from majordomo.admit.refusal import Refusal
 from majordomo.apis import Api
 from majordomo.budget import saying
@@ -79,7 +81,7 @@ class OwnTreasury:
         return True
 
 
-class Hold(NamedTuple):
+class Hold(msgspec.Struct, frozen=True, gc=False):
     """What one request reserves in one purse."""
 
     purse: Purse
@@ -101,10 +103,11 @@ class Pass:
     def take(self) -> list[Hold]:
         """Reserve everything, or nothing where a purse is short; those that are."""
         # What reserves nothing passes even where more was used than there was: a free model, a side call of a turn.
-        short = [hold for hold in self.holds if hold.purse.budget.enforced and hold.amount > max(0, hold.purse.room)]
-        if not short:
-            self.take_anyway()
-        return short
+        for hold in self.holds:
+            if not _has_room(hold):
+                return [hold for hold in self.holds if not _has_room(hold)]
+        self.take_anyway()
+        return []
 
     def take_anyway(self) -> None:
         """Reserve everything, room or not."""
@@ -117,19 +120,26 @@ class Pass:
             return
         self.settled = True
         self._estimator.learn(self._ask, close)
-        for purse, reserved, at_risk in self.holds:
-            purse.settle(reserved, at_risk, amount(purse.budget, self._ask.opening, close))
+        opening = self._ask.opening
+        for hold in self.holds:
+            purse = hold.purse
+            purse.settle(hold.amount, hold.at_risk, amount(purse.budget, opening, close))
 
     def cancel(self) -> None:
         """It never left: give back what was reserved."""
         if not self.settled:
             self.settled = True
-            for purse, reserved, at_risk in self.holds:
-                purse.settle(reserved, at_risk, 0)
+            for hold in self.holds:
+                hold.purse.settle(hold.amount, hold.at_risk, 0)
 
-    def reply_lines(self) -> list[bytes]:
+    def reply_lines(self) -> bytes:
         """What a caller is told of its budgets in the head of its reply: the tightest of them."""
         return saying.reply_lines([hold.purse for hold in self.holds])
+
+
+def _has_room(hold: Hold) -> bool:
+    purse = hold.purse
+    return not purse.enforced or hold.amount <= purse.granted - purse.used - purse.reserved or not hold.amount
 
 
 class Waiting(NamedTuple):
@@ -262,7 +272,7 @@ class Gate:
         purse.ends_us = span.end
         limit = budget.limit_at(at_us) if budget.raises else budget.limit
         if purse.budget is not budget or purse.limit != limit:
-            purse.budget, purse.limit = budget, limit  # it was changed; what was used stays
+            purse.serve(budget, limit)  # it was changed; what was used stays
             self._treasury.opened(purse)
         return purse
 
@@ -278,11 +288,12 @@ class Gate:
         budget = purse.budget
         likely = estimate.likely.of(budget)
         if likely is None:
-            return saying.unpriced(purse, estimate.ask.facts.model) if budget.enforced else Hold(purse, 0, 0)
+            return saying.unpriced(purse, estimate.ask.facts.model) if purse.enforced else Hold(purse, 0, 0)
         if budget.unit in _SURE:
             return Hold(purse, likely, 0)
-        if budget.mode != "strict" or not budget.enforced:
-            return Hold(purse, likely, max(0, (estimate.ceiling.of(budget) or 0) - likely))
+        if budget.mode != "strict" or not purse.enforced:
+            beyond = (estimate.ceiling.of(budget) or 0) - likely
+            return Hold(purse, likely, beyond if beyond > 0 else 0)
         bound = estimate.bound()
         if isinstance(bound, str):
             return saying.unbounded(purse, bound)

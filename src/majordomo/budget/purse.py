@@ -19,17 +19,18 @@ class Purse:
         "budget",
         "cell",
         "ends_us",
+        "enforced",
         "granted",
         "limit",
         "overshoot",
         "reserved",
+        "rolls_us",
         "used",
     )
 
     def __init__(self, budget: Budget, cell: Cell) -> None:
-        self.budget = budget
         self.cell = cell
-        self.limit = budget.limit  # with what it is raised by at present
+        self.serve(budget, budget.limit)
         self.ends_us: int | None = None  # when the window, or the step of one that rolls, is over
         self.granted = 0  # in all, what was given back taken off
         self.used = 0  # by requests of this process that have ended
@@ -37,6 +38,14 @@ class Purse:
         self.at_risk = 0  # what those may use at worst beyond what is reserved for them
         self.overshoot = 0  # the most that was ever used beyond what was granted
         self.base = 0  # used in the cell by all others
+
+    def serve(self, budget: Budget, limit: int) -> None:
+        """The budget as it stands now; ``limit``: with what it is raised by at present."""
+        self.budget = budget
+        self.limit = limit
+        self.enforced = budget.enforced
+        rolling = budget.window.kind is Kind.ROLLING
+        self.rolls_us = budget.window.length * SECOND_US if rolling else 0  # the length of a window that rolls
 
     def __repr__(self) -> str:
         return f"<Purse {self.budget.name} {self.cell.value!r} room={self.room} of granted={self.granted}>"
@@ -54,14 +63,13 @@ class Purse:
     @property
     def remaining(self) -> int:
         """What is left of the limit, as far as is known; never below zero."""
-        return max(0, self.limit - self.base - self.used)
+        left = self.limit - self.base - self.used
+        return left if left > 0 else 0
 
     @property
     def full_again_us(self) -> int | None:
         """When all that is used at present has come back; None: never by itself."""
-        if self.ends_us is None or self.budget.window.kind is not Kind.ROLLING:
-            return self.ends_us
-        return self.ends_us + self.budget.window.length * SECOND_US  # the present step is the last to leave
+        return None if self.ends_us is None else self.ends_us + self.rolls_us  # the present step is the last to leave
 
     @property
     def share_left(self) -> float:
@@ -78,4 +86,6 @@ class Purse:
         self.reserved -= reserved
         self.at_risk -= at_risk
         self.used += used
-        self.overshoot = max(self.overshoot, self.used - self.granted)
+        over = self.used - self.granted
+        if over > self.overshoot:
+            self.overshoot = over

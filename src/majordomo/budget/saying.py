@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import attrgetter
 from urllib.parse import quote
 
 from majordomo.admit import refusal as why
@@ -20,6 +21,9 @@ _NAME_SHOWN = 100
 
 #: Texts that are remembered: made once for each budget, limit and window.
 _REMEMBERED = 4096
+
+_USD = Unit.USD.value
+_share_left = attrgetter("share_left")
 
 
 def exceeded(purse: Purse, need: int, now_us: int) -> Refusal:
@@ -99,17 +103,17 @@ def unbounded(purse: Purse, reason: str) -> Refusal:
     )
 
 
-def reply_lines(purses: Sequence[Purse]) -> list[bytes]:
-    """Header lines about the tightest of several cells."""
+def reply_lines(purses: Sequence[Purse]) -> bytes:
+    """Header lines about the tightest of several cells, without a line end at their end."""
     purse = purses[0] if len(purses) == 1 else tightest(purses)
-    remaining = _number(purse.budget.unit, purse.remaining)
-    lines = _lasting_lines(purse.budget.name, purse.budget.unit, purse.limit, purse.full_again_us)
-    return [*lines, f"X-Majordomo-Budget-Remaining: {remaining}".encode("ascii")]
+    budget = purse.budget
+    lines = _lasting_lines(budget.name, budget.unit, purse.limit, purse.full_again_us)
+    return lines + _number(budget.unit, purse.remaining).encode()
 
 
 def tightest(purses: Sequence[Purse]) -> Purse:
     """The one with the smallest share of its limit left."""
-    return min(purses, key=lambda purse: purse.share_left)
+    return min(purses, key=_share_left)
 
 
 def _headers(purse: Purse) -> dict[str, str]:
@@ -133,8 +137,10 @@ def _lasting(name: str, unit: str, limit: int, again: int | None) -> dict[str, s
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _lasting_lines(name: str, unit: str, limit: int, again: int | None) -> tuple[bytes, ...]:
-    return tuple(f"{header}: {value}".encode("ascii") for header, value in _lasting(name, unit, limit, again).items())
+def _lasting_lines(name: str, unit: str, limit: int, again: int | None) -> bytes:
+    """The same as lines, up to where the amount follows that remains."""
+    lines = [f"{header}: {value}\r\n" for header, value in _lasting(name, unit, limit, again).items()]
+    return "".join((*lines, "X-Majordomo-Budget-Remaining: ")).encode("ascii")
 
 
 def _amount(purse: Purse, amount: int) -> str:
@@ -157,7 +163,7 @@ def _number_shown(purse: Purse, amount: int) -> str:
 
 def _number(unit: str, amount: int) -> str:
     """For programs: USD with six decimals, rounded down; counts as they are."""
-    if unit != Unit.USD:
+    if unit != _USD:
         return str(amount)
     micro = amount // _MICRO
     return f"{micro // 1_000_000}.{micro % 1_000_000:06d}"

@@ -14,7 +14,6 @@ from majordomo.admit import refusal as why
 from majordomo.admit.refusal import Refusal
 from majordomo.apis import Api
 from majordomo.budget.gate import Pass, Waiting, must_be_recorded
-from majordomo.budget.model import Unit
 from majordomo.forward.account import Account
 from majordomo.forward.connect import ConnectFailedError
 from majordomo.forward.error_shapes import as_api_says_it
@@ -189,7 +188,7 @@ class Exchange(Relay):
         assert self._key is not None
         opening = self._plan.opening(self._key)
         try:
-            turn = account.asks_for_a_turn() if Unit.TURNS in [one.budget.unit for one in self._governed] else True
+            turn = not self._plan.counts_turns or account.asks_for_a_turn()
             answer = self._desk.gate.ask(opening, self._governed, account.facts(), body, turn=turn)
         except Exception:
             self._gate_failed()

@@ -16,6 +16,7 @@ from majordomo.admit.sessions import BAD_SESSION
 from majordomo.apis import Api, Family
 from majordomo.budget.gate import FREE
 from majordomo.budget.matching import BudgetIndex, Governed, head_of
+from majordomo.budget.model import Unit
 from majordomo.forward.include_usage import may_inject
 from majordomo.forward.own_pages import is_own_page
 from majordomo.forward.providers import Provider
@@ -79,6 +80,7 @@ class Plan:
         "api",
         "claude",
         "content_type",
+        "counts_turns",
         "detour",
         "expects_continue",
         "family",
@@ -130,6 +132,7 @@ class Plan:
         self._opening: Opening
         self._governed_for: tuple[Key, BudgetIndex] | None = None
         self._governed: tuple[Governed, ...] = ()
+        self.counts_turns = False  # one of the budgets that govern it does
 
     def _labels(self, digests: DigestCache) -> Labels:
         own = self.head.own
@@ -256,6 +259,7 @@ class Plan:
             self._governed_for = (key, budgets)
             looked_at = self.provider is not None and self.api not in FREE and len(budgets)
             self._governed = budgets.governing(head_of(self.opening(key))) if looked_at else ()
+            self.counts_turns = any(one.budget.unit is Unit.TURNS for one in self._governed)
         return self._governed
 
     def upstream_head(self, content_length: int | None) -> bytes:

@@ -134,7 +134,7 @@ class Relay(Ending):
         elif self.account is not None:
             lines.append(b"X-Majordomo-Request-Id: " + self.account.id_text.encode())
         if self.account is not None and self.account.passed is not None:
-            lines += self.account.passed.reply_lines()
+            lines.append(self.account.passed.reply_lines())
         warning = self._warning()
         if warning is not None and not self._plan.recorded_there:
             lines.append(b"X-Majordomo-Warning: " + warning.encode("ascii", "replace"))
