@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import uuid4
 
 import chromium
 import openai
@@ -36,7 +37,7 @@ class Company:
         return self._thread.submit(self._sql, query, *values).result()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def company(postgres_server: PostgresServer) -> Iterator[Company]:
     """A gateway after one batch of all kinds of requests, with two budgets."""
     with running_gateway(postgres_server, "browser") as gateway:
@@ -54,14 +55,14 @@ def company(postgres_server: PostgresServer) -> Iterator[Company]:
         yield Company(gateway)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def playwright(company: Company) -> Iterator[Playwright]:
-    """Begun after the gateway and ended before it, and with this folder's tests: no other test can run in its loop."""
+    """Begun after the gateway, and ended with the file's tests: others cannot run an event loop beside its own."""
     with sync_playwright() as running:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """The distribution's Chromium, without a screen."""
     launched = playwright.chromium.launch(executable_path=chromium.needed(), args=list(chromium.ARGUMENTS))
@@ -69,7 +70,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
     launched.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def invite(company: Company) -> Callable[..., str]:
     """Makes a person, and gives the address of the page that signs them in."""
 
@@ -80,13 +81,13 @@ def invite(company: Company) -> Callable[..., str]:
     return made
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def signed_in(company: Company, browser: Browser, invite: Callable[..., str]) -> Any:
     """The cookies of an admin who followed their link."""
     context = browser.new_context(viewport=VIEWPORT)
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
-    follow(page, invite("owner@example.com"))
+    follow(page, invite(f"owner-{uuid4().hex[:8]}@example.com"))
     state = context.storage_state()
     context.close()
     return state

@@ -40,7 +40,7 @@ LOOKS = {
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def axe() -> str:
     """The checker, as it is put into a page."""
     return (installed(Path(__file__).parent) / "axe-core" / "axe.min.js").read_text("utf-8")

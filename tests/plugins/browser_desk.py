@@ -8,6 +8,7 @@ PASSWORD = "correct horse battery"
 
 #: For everything that a person would wait for (ms).
 PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def follow(page: Page, link: str) -> None:

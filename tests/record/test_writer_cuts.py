@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from majordomo.meter.claude_code import ClaudeDetails
+from majordomo.record.database import DatabaseUnreachableError
 from majordomo.record.dead_letter import dead_letters
 from majordomo.record.segments import journal_folders
 from majordomo.record.writer import Writer
@@ -80,7 +81,7 @@ def test_whichever_statement_was_the_last_each_request_is_stored_once(
         writer = Writer(through, journal_dir, dead_letter_dir)
         try:
             await asyncio.wait_for(writer.drain(), 20)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (DatabaseUnreachableError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             assert cutter.cut
         finally:
             await writer.close()
