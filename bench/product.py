@@ -1,6 +1,7 @@
 """Majordomo as a contender: started as a user starts it, its processes told apart, its rows checked."""
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -122,7 +123,12 @@ class Product:
 
     def front_desks(self) -> list[psutil.Process]:
         """The processes that proxy."""
-        return [one for one in self.processes() if "majordomo.front_desk" in one.cmdline()]
+        desks: list[psutil.Process] = []
+        for one in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):  # PostgreSQL's come and go
+                if "majordomo.front_desk" in one.cmdline():
+                    desks.append(one)
+        return desks
 
     def back_office(self) -> psutil.Process:
         """The process that moves journals."""

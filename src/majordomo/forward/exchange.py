@@ -24,7 +24,7 @@ from majordomo.forward.refusal_reply import reply
 from majordomo.forward.relay import SMALL_BODY, Relay
 from majordomo.forward.upstream import Upstream
 from majordomo.logs import logger
-from majordomo.record.frames import Outcome
+from majordomo.record.frames import Close, Outcome
 from majordomo.record.journal import JournalFull
 
 _log = logger("exchange")
@@ -233,9 +233,21 @@ class Exchange(Relay):
             assert account is not None
             facts = account.facts()
             kind, body = reply(refusal.message, facts.model or "", account.id_text, stream=facts.stream)
-            self._refuse(refusal._replace(status=200, headers={"Content-Type": kind, **refusal.headers}), body=body)
+            refusal = refusal._replace(status=200, headers={"Content-Type": kind, **refusal.headers})
         else:
-            self._refuse(as_api_says_it(plan.family, refusal, way))
+            refusal, body = as_api_says_it(plan.family, refusal, way), None
+        self._desk.together.refuse(self, refusal, body)
+
+    def close_refused(self, refusal: Refusal) -> Close | None:
+        """The close of what a budget refuses, which is answered once that is on record; None if it has ended."""
+        account = self.account
+        if self.done or account is None or account.ended:
+            return None
+        return account.close(Outcome.REFUSED, complete=False, refusal=refusal)
+
+    def answer_refused(self, refusal: Refusal, body: bytes | None) -> None:
+        """Say why; ``body``: what is said, if it is not an error."""
+        self._refuse(refusal, body=body)
 
     # -- connect ------------------------------------------------------------------------------------------------------
 
