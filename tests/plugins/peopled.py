@@ -9,11 +9,12 @@ import msgspec
 from recorded_rows import exchange, in_session, record, varied
 from usage_book import SPAN_US, START_US
 
+from majordomo.admit.vault import Vault
 from majordomo.budget import store
 from majordomo.budget.definition import Draft
 from majordomo.ids import new_uuid
 from majordomo.meter.claude_code import ClaudeDetails
-from majordomo.record import api_keys, sign_in, users
+from majordomo.record import api_keys, proxy_keys, sign_in, users
 from majordomo.record.database import Connection, connect
 from majordomo.record.users import DEFAULT_ORG
 from majordomo.report.questions import claude_sessions, metadata_keys
@@ -73,6 +74,8 @@ async def _people(connection: Connection, dsn: str, folder: Path, mark: str | No
     made = await api_keys.create(connection, f"{word} key", f"{word} words", org_id=org_id)
     spare = await api_keys.create(connection, f"{word} spare", metadata={"Team": f"{word}-team"}, org_id=org_id)
     key_id = made.key.id
+    proxy_key = (await proxy_keys.create(connection, f"{word} proxy key", f"{word} words", org_id)).key
+    await proxy_keys.put_credential(connection, proxy_key, "openai", f"{word}-credential", Vault(folder / "vault"))
     claude = new_uuid(START_US)
     await claude_sessions.start(connection, claude, org_id, key_id, f"{word} session")
     await asyncio.to_thread(record, dsn, folder / word, _traffic(word, org_id, key_id, claude))
@@ -81,16 +84,17 @@ async def _people(connection: Connection, dsn: str, folder: Path, mark: str | No
         connection, Draft(name=f"{word} budget", limit="5", keys=[str(key_id)]), admin.email, org_id=org_id.bytes
     )
     requests = await connection.fetch("SELECT id FROM llm_requests WHERE org_id = $1 ORDER BY id", org_id)
-    ids = {
+    uuids = {
         "user_id": str(other.id),
         "token_id": str(spare_token.id),
         "key_id": str(spare.key.id),
+        "proxy_key_id": str(proxy_key.id),
         "session_id": str(claude),
         "request_id": str(requests[0]["id"]),
-        "trace_id": f"{word}-run",
         "budget": str(UUID(bytes=budget.id)),
         "journal_id": str(new_uuid(START_US)),
     }
+    ids = {**uuids, "trace_id": f"{word}-run", "name": f"Own-{word.title()}", "provider": "openai"}
     further = [admin.id, member.id, key_id, *(row["id"] for row in requests)]
     return Peopled(
         mark=word,
@@ -101,7 +105,7 @@ async def _people(connection: Connection, dsn: str, folder: Path, mark: str | No
         csrf_token=session.csrf_token,
         key=made.secret,
         ids=ids,
-        every_id=frozenset([*ids.values(), *map(str, further)]),
+        every_id=frozenset([*uuids.values(), *map(str, further)]),
     )
 
 

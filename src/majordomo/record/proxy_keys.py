@@ -185,7 +185,7 @@ async def drop_credential(connection: Connection, key: ProxyKey, provider: str) 
         UnknownProxyKeyError: it holds no credential for it.
     """
     query = "DELETE FROM proxy_key_providers WHERE proxy_key_id = $1 AND provider = $2"
-    if await connection.execute(query, key.id, provider) != "DELETE 1":
+    if "\0" in provider or await connection.execute(query, key.id, provider) != "DELETE 1":
         raise UnknownProxyKeyError(f"the proxy key {key.name!r} holds no credential for {provider}")
     return await find(connection, str(key.id))
 
