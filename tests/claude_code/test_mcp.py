@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 from claude_cli.cli import ClaudeCode
 from claude_cli.provider import ScriptedProvider, usage
-from gateway_fixture import Gateway, _in_own_loop
+from gateway_fixture import Gateway
 
 from majordomo.demo.script import Script, ToolCall
-from majordomo.record import sign_in, users
-from majordomo.record.database import connect
 from majordomo.report.mcp.server import NAMES
 
 ClaudeAt = Callable[..., ClaudeCode]
@@ -24,19 +22,10 @@ TOOLS = [f"mcp__majordomo__{name}" for name in NAMES]
 @pytest.fixture
 def configured(claude_gateway: Gateway) -> list[str]:
     """The options with which Claude Code starts the server."""
-
-    async def make() -> str:
-        connection = await connect(claude_gateway.dsn, purpose="tests")
-        try:
-            user = await users.create(connection, users.DEFAULT_ORG, "asks@example.com", "Asks", "member")
-            return (await sign_in.make_token(connection, user, "mcp"))[0]
-        finally:
-            await connection.close()
-
     server = {
         "command": sys.executable,
         "args": ["-P", "-m", "majordomo", "mcp", "--url", claude_gateway.base_url],
-        "env": {"MAJORDOMO_TOKEN": str(_in_own_loop(make)), "PATH": os.environ["PATH"]},
+        "env": {"MAJORDOMO_TOKEN": claude_gateway.token("member"), "PATH": os.environ["PATH"]},
     }
     config = json.dumps({"mcpServers": {"majordomo": server}})
     return ["--mcp-config", config, "--strict-mcp-config", "--allowedTools", ",".join(TOOLS)]

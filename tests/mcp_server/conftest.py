@@ -13,11 +13,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from gateway_fixture import Gateway, _in_own_loop, running_gateway
+from gateway_fixture import Gateway, in_own_loop, running_gateway
 from recorded_rows import HOUR_US, record, varied
 from usage_book import labelled
 
-from majordomo.record import sign_in, users
+from majordomo.record import users
 from majordomo.record.database import connect
 from majordomo.record.postgres_server import PostgresServer
 
@@ -29,20 +29,7 @@ class Asked:
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
-        self.token = self.new_token(users.DEFAULT_ORG, "member@example.com")
-
-    def new_token(self, org: Any, email: str) -> str:
-        """The token of a new member of an organisation."""
-
-        async def make() -> str:
-            connection = await connect(self.gateway.dsn, purpose="tests")
-            try:
-                user = await users.create(connection, org, email, "Somebody", "member")
-                return (await sign_in.make_token(connection, user, "mcp"))[0]
-            finally:
-                await connection.close()
-
-        return str(_in_own_loop(make))
+        self.token = gateway.token("member")
 
     def new_org(self, name: str) -> Any:
         """Another organisation's id."""
@@ -54,7 +41,7 @@ class Asked:
             finally:
                 await connection.close()
 
-        return _in_own_loop(make)
+        return in_own_loop(make)
 
     def get(self, path: str, **parameters: Any) -> Any:
         """What the API answers."""

@@ -88,7 +88,7 @@ def test_a_session_is_told_by_its_last_requests(asked: Any) -> None:
 
 
 def test_another_organisations_member_sees_nothing(asked: Any, request_id: str) -> None:
-    token = asked.new_token(asked.new_org("Acme"), "other@example.com")
+    token = asked.gateway.token("member", asked.new_org("Acme"))
     calls = [("spend_summary", {"period": "this_year"}), ("show_request", {"request_id": request_id})]
     _, [summary, request] = call(asked, calls, MAJORDOMO_TOKEN=token)
     assert json.loads(summary.content[0].text)["usage"]["requests"] == 0

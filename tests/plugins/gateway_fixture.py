@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -56,22 +57,22 @@ class Gateway:
                 await connection.close()
             return {"id": str(made.key.id), "name": made.key.name, "key": made.secret}
 
-        return _in_own_loop(create)
+        return in_own_loop(create)
 
-    def token(self) -> str:
-        """The secret of a new admin's token."""
+    def token(self, role: users.Role = "admin", org: UUID = users.DEFAULT_ORG) -> str:
+        """The secret of a token of somebody new."""
 
         async def make() -> str:
             connection = await connect(self.dsn, purpose="tests")
             try:
-                address = f"admin-{next(_tags)}@example.com"
-                user = await users.create(connection, users.DEFAULT_ORG, address, "Admin", "admin")
+                address = f"{role}-{next(_tags)}@example.com"
+                user = await users.create(connection, org, address, "Somebody", role)
                 secret, _ = await sign_in.make_token(connection, user, "tests")
             finally:
                 await connection.close()
             return secret
 
-        return str(_in_own_loop(make))
+        return str(in_own_loop(make))
 
     def tag(self) -> str:
         """A metadata value that no other test has, for the header ``X-Majordomo-Test-Case``."""
@@ -92,7 +93,7 @@ class Gateway:
             finally:
                 await connection.close()
 
-        return _in_own_loop(fetch)
+        return in_own_loop(fetch)
 
     def rows(self, tag: str, count: int = 1) -> list[asyncpg.Record]:
         """The rows of one tag in the order of their requests, once there are ``count``; more than that fails."""
@@ -118,7 +119,7 @@ class Gateway:
             time.sleep(0.05)
 
 
-def _in_own_loop(make: Any) -> Any:
+def in_own_loop(make: Any) -> Any:
     """Run a coroutine function from synchronous and from asynchronous tests alike."""
     try:
         asyncio.get_running_loop()

@@ -11,10 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from gateway_fixture import Gateway, _in_own_loop, running_gateway
+from gateway_fixture import Gateway, running_gateway
 from recorded_rows import KEYS
 
-from majordomo.record import sign_in, users
 from majordomo.record.database import connect
 from majordomo.record.postgres_server import PostgresServer
 
@@ -46,16 +45,7 @@ def full(postgres_server: PostgresServer) -> Iterator[Gateway]:
 @pytest.fixture(scope="module")
 def token(full: Gateway) -> str:
     """A member's token."""
-
-    async def make() -> str:
-        connection = await connect(full.dsn, purpose="tests")
-        try:
-            user = await users.create(connection, users.DEFAULT_ORG, "reader@example.com", "Reader", "member")
-            return (await sign_in.make_token(connection, user, "tests"))[0]
-        finally:
-            await connection.close()
-
-    return str(_in_own_loop(make))
+    return full.token("member")
 
 
 def begun(gateway: Gateway, token: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
