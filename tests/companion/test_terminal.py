@@ -17,6 +17,8 @@ import psutil
 import pytest
 from companion_process import PATIENCE, Home, command
 
+#: A shell's. A key that is pressed before it may be lost while the shell takes the terminal's line editing over.
+PROMPT = r"\$ $"
 #: Says what it is told by signals, and its terminal's size; `q` ends it.
 TALKATIVE = r"""
 import os, signal, sys
@@ -121,14 +123,17 @@ def test_a_child_that_stops_itself_stops_the_companion_for_the_shell_and_both_go
 
 def test_a_shell_stops_and_continues_it_as_any_job(home: Home) -> None:
     shell = Terminal(home, "/bin/bash", "--norc", "-i")
+    shell.expect(PROMPT)
     shell.press(b'$PYTHON -P -m majordomo.companion exec --standalone -- $PYTHON -c "$TALKATIVE"\n')
     shell.expect("ready True True")
     shell.press(b"\x1a")
     shell.expect("Stopped")
+    shell.expect(PROMPT)
     shell.press(b"fg\n")
     shell.expect("heard SIGCONT")
     shell.press(b"q\n")
     shell.expect("majordomo-companion: 0 requests")
+    shell.expect(PROMPT)
     shell.press(b"echo code $?\n")
     shell.expect("code 7")
     shell.close()
