@@ -1,21 +1,33 @@
 """Every route of the back office, found by walking the application; and a request to each that it understands."""
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import msgspec
+
+import requests
+
+#: Sends one request: route, target, headers and body.
+Send = Callable[..., requests.Response]
+
+#: Asked with a gateway key, not by a person.
+OF_A_KEY = ("/api/v1/claude-sessions", "/api/v1/ingest")
 
 WHOLE = {"from": "2026-10-01", "to": "2026-12-01"}
 
 #: Query parameters without which a route does not answer, or answers about too short a time.
 NEEDED = {"group_by": "model", "model": "gpt-5"}
 
+#: A time to come that a limit may be raised until.
+SOON = (dt.datetime.now(dt.UTC) + dt.timedelta(days=30)).isoformat()
+
 #: A body that each route which takes one understands. `None`: the route takes an empty one.
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/v1/budgets"): {"name": "made", "limit": "5"},
     ("PATCH", "/api/v1/budgets/{budget}"): {"limit": "6"},
-    ("POST", "/api/v1/budgets/{budget}/raise"): {"amount": "1", "until": "2030-01-01T00:00:00Z", "reason": "x"},
+    ("POST", "/api/v1/budgets/{budget}/raise"): {"amount": "1", "until": SOON, "reason": "x"},
     ("POST", "/api/v1/budgets/{budget}/pause"): {},
     ("POST", "/api/v1/budgets/{budget}/resume"): {},
     ("POST", "/api/v1/budgets/simulate"): {
@@ -92,6 +104,16 @@ class Route(msgspec.Struct, frozen=True):
 
 def _must(parameter: Any) -> bool:
     return bool(parameter.get("required"))
+
+
+def asker_of(route: Route, who: str = "admin") -> str:
+    """Who may ask it: this person, or a key."""
+    return "key" if route.path.startswith(OF_A_KEY) else who
+
+
+def told(reply: requests.Response) -> str:
+    """What was asked and answered, for a failure."""
+    return f"{reply.request.method} {reply.request.url} {reply.status_code} {reply.text[:300]}"
 
 
 def every_route(document: Any) -> list[Route]:

@@ -6,16 +6,20 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from recorded_rows import exchange, in_session, record, varied
+from recorded_rows import HOUR_US, Exchange, exchange, in_session, record, varied
 from usage_book import SPAN_US, START_US
 
+from majordomo.admit.refusal import BUDGET_CODES
 from majordomo.admit.vault import Vault
 from majordomo.budget import store
 from majordomo.budget.definition import Draft
+from majordomo.clock import wall_us
 from majordomo.ids import new_uuid
 from majordomo.meter.claude_code import ClaudeDetails
+from majordomo.meter.reading import UsageState
 from majordomo.record import api_keys, proxy_keys, sign_in, users
 from majordomo.record.database import Connection, connect
+from majordomo.record.frames import Outcome
 from majordomo.record.users import DEFAULT_ORG
 from majordomo.report.questions import claude_sessions, metadata_keys
 
@@ -83,6 +87,8 @@ async def _people(connection: Connection, dsn: str, folder: Path, mark: str | No
     budget = await store.create(
         connection, Draft(name=f"{word} budget", limit="5", keys=[str(key_id)]), admin.email, org_id=org_id.bytes
     )
+    full = Draft(name=f"{word} full budget", limit="1", unit="requests", window="lifetime")  # of them: near, and over
+    await store.create(connection, full, admin.email, org_id=org_id.bytes)
     requests = await connection.fetch("SELECT id FROM llm_requests WHERE org_id = $1 ORDER BY id", org_id)
     uuids = {
         "user_id": str(other.id),
@@ -138,4 +144,15 @@ def _traffic(word: str, org_id: UUID, key_id: UUID, claude: UUID) -> list[Any]:
                 ),
             )
         )
-    return found
+    return [*found, _refused(word, org_id, key_id)]
+
+
+def _refused(word: str, org_id: UUID, key_id: UUID) -> Exchange:
+    """A request that a budget has just refused, told as the gate tells it."""
+    made = exchange(wall_us() - HOUR_US, key=key_id, outcome=Outcome.REFUSED, status=402, state=UsageState.NONE)
+    opening, close = made
+    assert close is not None
+    close = msgspec.structs.replace(
+        close, error_type=min(BUDGET_CODES), error_message=f"the budget '{word} full budget' is spent"
+    )
+    return msgspec.structs.replace(opening, org_id=org_id.bytes), close

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from recorded_rows import exchange, in_session, record
 
 from majordomo.meter.claude_code import ClaudeDetails
+from majordomo.report.bodies import MOST_BODY_BYTES
 
 SESSIONS = "/api/v1/claude-sessions"
 NOON_US = 1_763_726_400_000_000  # 2025-11-21 12:00 UTC
@@ -191,7 +192,7 @@ BAD_BODIES: tuple[tuple[Any, int, str], ...] = (
     (b'{"sessionName": 7}', 422, "invalid"),
     (b'{"sessionName": "a\\u0000b"}', 422, "invalid"),
     (b'{"sessionName": "%b"}' % (b"x" * 256), 422, "invalid"),
-    ([b'{"sessionName": "', *[b"x" * 16_384] * 5, b'"}'], 413, "too_large"),
+    ([b'{"sessionName": "', *[b"x" * (MOST_BODY_BYTES // 4)] * 4, b'"}'], 413, "too_large"),
 )
 
 

@@ -7,7 +7,10 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
+import pytest
 from gateway_fixture import Gateway
+
+from majordomo.report.bodies import MOST_BODY_BYTES
 
 SESSIONS = "/api/v1/claude-sessions"
 FOREIGN = "session ignored, it belongs to another gateway key"
@@ -92,3 +95,11 @@ def test_what_is_no_uuid_is_served_recorded_and_warned_of(gateway: Gateway) -> N
     tag = gateway.tag()
     assert turn(gateway, gateway.key, "mine", tag) == "session ignored, X-Claude-Code-Session-Id is not a UUID"
     assert gateway.row(tag)["problems"] == ["bad_session"]
+
+
+@pytest.mark.parametrize("length", [MOST_BODY_BYTES + 1, 16 * MOST_BODY_BYTES])
+def test_a_body_that_is_too_long_is_told_so_while_it_is_still_being_sent(gateway: Gateway, length: int) -> None:
+    """413 in the one shape, through a front desk that would take 64 MB for a provider."""
+    key = gateway.create_key("long-winded")["key"]
+    status, body, _ = ask(gateway, "POST", SESSIONS, b" " * length, X_Majordomo_Key=key)
+    assert (status, json.loads(body)["error"]["code"]) == (413, "too_large")

@@ -19,6 +19,7 @@ from majordomo.budget.windows import Kind, stamp_us
 from majordomo.clock import wall_us
 from majordomo.record.database import Connection
 from majordomo.report.auth import owner_of
+from majordomo.report.bodies import JsonRoute
 from majordomo.report.budget_forms import (
     AllRefused,
     BudgetChange,
@@ -36,7 +37,7 @@ from majordomo.report.errors import ApiError
 from majordomo.report.identity import Admin, Asking, Principal, principal
 from majordomo.report.questions.plain import plain
 
-router = APIRouter(prefix="/api/v1/budgets", tags=["budgets"])
+router = APIRouter(prefix="/api/v1/budgets", tags=["budgets"], route_class=JsonRoute)
 
 
 async def _database(request: Request) -> AsyncIterator[Connection]:

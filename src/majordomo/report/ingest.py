@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from majordomo.record import ingest
 from majordomo.record.delivery import MOST_BYTES, MOST_REQUESTS, VERSION, DeliveredRequest
 from majordomo.report.auth import Caller
-from majordomo.report.bodies import read_bytes
+from majordomo.report.bodies import must_be_json, read_bytes
 from majordomo.report.errors import JSON, ApiError
 from majordomo.report.intake import RETRY, Intake
 
@@ -103,6 +103,7 @@ async def _deliver(request: Request, journal_id: UUID, caller: Caller) -> dict[s
     intake: Intake = request.app.state.intake
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise ApiError(415, "compressed", "send the delivery as plain JSON")
+    must_be_json(request)
     async with intake.turn(caller.key_id):
         delivery = ingest.read_delivery(await _body(request))
         async with request.app.state.connections.acquire() as connection:

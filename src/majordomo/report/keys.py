@@ -23,11 +23,12 @@ from majordomo.record.api_keys import (
     UnknownKeyError,
 )
 from majordomo.record.database import Connection
+from majordomo.report.bodies import JsonRoute
 from majordomo.report.errors import ApiError
 from majordomo.report.identity import Admin, Asking, Principal
 from majordomo.report.questions.cursors import MOST_CURSOR_CHARACTERS, CursorError, read_cursor, write_cursor
 
-router = APIRouter(prefix="/api/v1/keys", tags=["keys"])
+router = APIRouter(prefix="/api/v1/keys", tags=["keys"], route_class=JsonRoute)
 
 MOST_KEYS = 1000  # of one page
 

@@ -10,12 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from majordomo.admit.metadata import canonical
 from majordomo.record.database import Connection
+from majordomo.report.bodies import JsonRoute
 from majordomo.report.errors import ApiError
 from majordomo.report.identity import Admin, Asking
 from majordomo.report.questions import metadata_keys
 from majordomo.report.questions.metadata_names import MOST_SAMPLE_CHARACTERS, MetadataName, metadata_names
 
-router = APIRouter(prefix="/api/v1/metadata-keys", tags=["metadata keys"])
+router = APIRouter(prefix="/api/v1/metadata-keys", tags=["metadata keys"], route_class=JsonRoute)
 
 MOST_NAMES = 1000
 _MOST_KEYS = 1000

@@ -22,10 +22,11 @@ from majordomo.record.users import (
     UserError,
 )
 from majordomo.report.attempts import Attempts
+from majordomo.report.bodies import JsonRoute
 from majordomo.report.errors import ApiError
 from majordomo.report.identity import COOKIE, NOT_SIGNED_IN, Admin, Asking, principal
 
-router = APIRouter(prefix="/api/v1", tags=["people"])
+router = APIRouter(prefix="/api/v1", tags=["people"], route_class=JsonRoute)
 
 Email = Annotated[str, Field(min_length=3, max_length=MOST_EMAIL_CHARACTERS)]
 Name = Annotated[str, Field(min_length=1, max_length=MOST_NAME_CHARACTERS)]

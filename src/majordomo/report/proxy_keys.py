@@ -24,10 +24,11 @@ from majordomo.record.proxy_keys import (
     RevokedProxyKeyError,
     UnknownProxyKeyError,
 )
+from majordomo.report.bodies import JsonRoute
 from majordomo.report.errors import ApiError
 from majordomo.report.identity import Admin, Principal
 
-router = APIRouter(prefix="/api/v1/proxy-keys", tags=["proxy keys"])
+router = APIRouter(prefix="/api/v1/proxy-keys", tags=["proxy keys"], route_class=JsonRoute)
 
 Name = Annotated[str, Field(min_length=1, max_length=MOST_NAME_CHARACTERS)]
 Description = Annotated[str, Field(max_length=MOST_DESCRIPTION_CHARACTERS)]

@@ -2,20 +2,18 @@
 
 import http.client
 import json
-from collections.abc import Callable, Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from every_route import BODIES, Route, every_path, every_route
+from every_route import OF_A_KEY, Route, Send, asker_of, every_path, told
 from one_error import is_the_one_error
 from peopled import Peopled
 from served_api import ServedApi
 
 import requests
+from majordomo.record.delivery import MOST_BYTES
+from majordomo.report.bodies import MOST_BODY_BYTES
 
-#: Asked instead with a gateway key.
-OF_A_KEY = ("/api/v1/claude-sessions", "/api/v1/ingest")
 #: Routes that need nobody to be known.
 OF_NOBODY = ("/readyz", "/metrics", "/api/v1/session")
 #: Answers to these say nothing of any organisation.
@@ -58,37 +56,6 @@ SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM (
         WHERE majordomo_api_key_id IN (SELECT id FROM api_keys WHERE org_id = $1)
 ) t
 """
-
-Send = Callable[..., requests.Response]
-
-
-@pytest.fixture(scope="module")
-def routes(served_api: ServedApi) -> list[Route]:
-    """Every operation of the API; a test fails where it would not know what to ask one."""
-    found = every_route(requests.get(f"{served_api.url}/api/v1/openapi.json", timeout=30).json())
-    assert len(found) > 50
-    assert {route.key for route in found if route.takes_body} == BODIES.keys()
-    return found
-
-
-@pytest.fixture(scope="module")
-def send(served_api: ServedApi) -> Iterator[Send]:
-    """Sends one request; of an answer that never ends only the head is asked for."""
-    with requests.Session() as session:
-
-        def ask(route: Route, target: str, headers: dict[str, str], body: Any = None) -> requests.Response:
-            method = "HEAD" if route.never_ends else route.method
-            return session.request(method, served_api.url + target, headers=headers, json=body, timeout=60)
-
-        yield ask
-
-
-def asker_of(route: Route, who: str = "admin") -> str:
-    return "key" if route.path.startswith(OF_A_KEY) else who
-
-
-def told(reply: requests.Response) -> str:
-    return f"{reply.request.method} {reply.request.url} {reply.status_code} {reply.text[:300]}"
 
 
 def is_error(reply: requests.Response) -> bool:
@@ -155,9 +122,6 @@ NOTHING_OF_ANYBODY = {
     "/api/v1/usage/summary",
     "/api/v1/usage/timeseries",
     "/api/v1/usage/latency",
-    # Their budgets have neither been neared nor refused anything.
-    "/api/v1/budgets/near",
-    "/api/v1/budgets/refusals",
 }
 
 
@@ -331,6 +295,48 @@ def test_every_body_must_be_json_of_known_fields(
             if not route.path.startswith("/api/v1/ingest"):
                 reply = session.request(route.method, url, json={**route.body(ours.ids), "coluor": 1}, headers=headers)
                 assert reply.status_code == 422 and "coluor" in reply.text, told(reply)
+
+
+def test_every_body_must_be_short_and_said_to_be_json(
+    routes: list[Route], served_api: ServedApi, ours: Peopled
+) -> None:
+    """413 and 415 in the one shape on every route that takes a body, whether or not its length is told beforehand."""
+    kinds = {"a form": "application/x-www-form-urlencoded", "text": "text/plain; charset=utf-8", "none": "json"}
+    asked = 0
+    with requests.Session() as session:
+        for route in routes:
+            if not route.takes_body:
+                continue
+            url, headers = served_api.url + route.target(ours.ids), ours.headers(asker_of(route))
+            most = MOST_BYTES if route.path.startswith("/api/v1/ingest") else MOST_BODY_BYTES
+            json_headers = {**headers, "Content-Type": "application/json"}
+            for body in (b" " * (most + 1), iter([b" " * most, b" "])):  # requests sends an iterator in chunks
+                reply = session.request(route.method, url, data=body, headers=json_headers, timeout=60)
+                assert (reply.status_code, is_error(reply)) == (413, True), told(reply)
+                assert (reply.json()["error"]["code"], f"{most:,}" in reply.text) == ("too_large", True), told(reply)
+            for what, kind in kinds.items():
+                sent = json.dumps(route.body(ours.ids))
+                reply = session.request(
+                    route.method, url, data=sent, headers={**headers, "Content-Type": kind}, timeout=60
+                )
+                assert (reply.status_code, is_error(reply)) == (415, True), (what, told(reply))
+                assert reply.json()["error"]["code"] == "not_json", (what, told(reply))
+            asked += 1
+    assert asked > 20
+
+
+def test_a_person_must_say_that_a_body_is_json_and_a_key_need_not(
+    routes: list[Route], served_api: ServedApi, ours: Peopled
+) -> None:
+    """A browser that holds a cookie can be made to send text without a type; nobody can be made to send a key."""
+    with requests.Session() as session:
+        for route in routes:
+            if not route.takes_body:
+                continue
+            url, headers = served_api.url + route.target(ours.ids), ours.headers(asker_of(route))
+            reply = session.request(route.method, url, data=json.dumps(route.body(ours.ids)), headers=headers)
+            assert "Content-Type" not in reply.request.headers
+            assert (reply.status_code == 415) == (asker_of(route) != "key"), told(reply)
 
 
 def test_every_path_refuses_other_methods_and_what_lies_below_it(served_api: ServedApi, ours: Peopled) -> None:
