@@ -4,6 +4,7 @@ import datetime as dt
 import json
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from math import ceil
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -27,6 +28,9 @@ LEFT JOIN claude_request_details d ON d.llm_request_id = r.id WHERE r.org_id = $
 """
 
 Row = dict[str, Any]
+
+#: How far a percentile may be off: half a step of a histogram.
+BOUND = 0.025
 
 COSTS = ("input_cost", "cache_read_cost", "cache_creation_cost", "output_cost", "tool_cost", "total_cost")
 COUNTS = ("prompt_tokens", "cached_tokens", "cache_creation_tokens", "output_tokens", "reasoning_tokens")
@@ -157,6 +161,22 @@ class Book:
 def agrees(told: Any, rows: list[Row]) -> bool:
     """Whether the figures of an answer are those of these rows."""
     return all(told[name] == figure for name, figure in sums(rows).items())
+
+
+def near(told: Any, rows: Iterable[Row], column: str) -> bool:
+    """Whether each percentile is within the promised bound of the nearest rank's."""
+    times = sorted(row[column] for row in rows if row[column] is not None)
+    if told["requests"] != len(times):
+        return False
+    if not times:
+        return told["p50"] is told["p95"] is told["p99"] is None
+    exact = {p: max(1, times[ceil(len(times) * p / 100) - 1]) for p in (50, 95, 99)}
+    return all(abs(told[f"p{p}"] - value) <= BOUND * value + 0.05 for p, value in exact.items())
+
+
+def both_near(told: Any, rows: list[Row]) -> bool:
+    """Of response time and time to first byte."""
+    return near(told["response"], rows, "response_time_ms") and near(told["first_byte"], rows, "time_to_first_byte_ms")
 
 
 def rows_of(api: Any, org: UUID) -> list[Row]:

@@ -1,34 +1,14 @@
 """Percentiles are those of the rows, as near as is promised, in all, over time and by a dimension."""
 
 import datetime as dt
-from collections.abc import Iterable
 from math import ceil
-from typing import Any
 
 import usage_book
 from hypothesis import given
 from hypothesis import strategies as some
-from usage_book import WHOLE, Book, Row
+from usage_book import BOUND, WHOLE, Book, both_near
 
 from majordomo.report.questions.latency import STEP, Histogram, percentile
-
-#: What the answers promise: half a step.
-BOUND = 0.025
-
-
-def near(told: Any, rows: Iterable[Row], column: str) -> bool:
-    """Whether each percentile is within the promised bound of the nearest rank's."""
-    times = sorted(row[column] for row in rows if row[column] is not None)
-    if told["requests"] != len(times):
-        return False
-    if not times:
-        return told["p50"] is told["p95"] is told["p99"] is None
-    exact = {p: max(1, times[ceil(len(times) * p / 100) - 1]) for p in (50, 95, 99)}
-    return all(abs(told[f"p{p}"] - value) <= BOUND * value + 0.05 for p, value in exact.items())
-
-
-def both_near(told: Any, rows: list[Row]) -> bool:
-    return near(told["response"], rows, "response_time_ms") and near(told["first_byte"], rows, "time_to_first_byte_ms")
 
 
 def test_percentiles_are_near_those_of_the_rows(book: Book) -> None:

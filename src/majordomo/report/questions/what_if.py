@@ -81,7 +81,9 @@ async def what_if(
     found: dict[tuple[str, str | None], WhatIf] = {}
     for row in groups:
         if row["requests"] or row["unpriced"]:
-            told = _told(row, cards.get((row["provider"], row["is_batch"])), counts, bounds)
+            # Where there is nothing to price, nothing lacks a price, whatever card another model has had made.
+            card = cards[row["provider"], row["is_batch"]] if row["requests"] else None
+            told = _told(row, card, counts, bounds)
             place = (told.provider, told.model)
             found[place] = _joined(found[place], told) if place in found else told
     return sorted(found.values(), key=lambda one: (-one.actual_cost, one.provider, one.model or ""))
