@@ -1,13 +1,14 @@
 """Bodies of requests to the control API: read within a limit, checked, and refused in the one shape."""
 
+import datetime as dt
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, Strict, ValidationError
 from starlette.types import Message
 
 from majordomo.report.errors import ApiError, findings
@@ -17,6 +18,19 @@ from majordomo.report.errors import ApiError, findings
 MOST_BODY_BYTES = 1024 * 1024
 
 _LONGEST_SHOWN = 60  # characters of a content type that is repeated
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, dt.datetime) or (isinstance(value, str) and "-" in value[1:]):
+        return value
+    raise ValueError("a time is written as 2026-11-21T14:30:00Z")
+
+
+#: Fields of a body, just as the OpenAPI document says: ``true`` is no 1, ``"yes"`` no ``true``, and a number no time,
+#: all of which pydantic would take.
+Whole = Annotated[int, Strict()]
+Flag = Annotated[bool, Strict()]
+Moment = Annotated[dt.datetime, BeforeValidator(_written)]
 
 _Model = TypeVar("_Model", bound=BaseModel)
 

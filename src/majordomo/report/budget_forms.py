@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from majordomo.budget.definition import MOST_ENTRIES
+from majordomo.report.bodies import Flag, Moment, Whole
 
 Text = Annotated[str, Field(max_length=1000)]
 Texts = Annotated[list[Text], Field(max_length=MOST_ENTRIES)]
@@ -28,7 +29,7 @@ class BudgetFields(_Body):
     window: Text | None = None
     time_zone: Text | None = None
     week_start: Text | None = None
-    month_start: int | None = None
+    month_start: Whole | None = None
     keys: Texts | None = None
     metadata: dict[Text, Text] | None = None
     each: Text | None = None
@@ -39,7 +40,7 @@ class BudgetFields(_Body):
     action: Literal["enforce", "warn"] | None = None
     on_unpriced: Text | None = None
     fail: Literal["open", "closed"] | None = None
-    warn_at: list[int] | None = None
+    warn_at: list[Whole] | None = None
     contact: Text | None = None
 
     def told(self) -> dict[str, Any]:
@@ -57,14 +58,14 @@ class NewBudget(BudgetFields):
 
     name: Text
     limit: Text
-    allow_unseen: bool = False  # models, providers and sessions that nobody knows yet
+    allow_unseen: Flag = False  # models, providers and sessions that nobody knows yet
 
 
 class BudgetChange(BudgetFields):
     """What is to be different, and why."""
 
     reason: Text | None = None
-    allow_unseen: bool = False
+    allow_unseen: Flag = False
 
 
 class Reason(_Body):
@@ -77,7 +78,7 @@ class RaiseBody(_Body):
     """How much is added to the limit, until when, and why."""
 
     amount: Text
-    until: dt.datetime
+    until: Moment
     reason: Text
 
 
@@ -85,8 +86,8 @@ class Trial(BudgetFields):
     """A limit to replay the past against: a budget that is there, changed by the other fields, or these alone."""
 
     budget: Text | None = None
-    since: dt.datetime
-    until: dt.datetime
+    since: Moment
+    until: Moment
 
 
 class CountOut(BaseModel):

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from majordomo.admit.metadata import canonical
 from majordomo.record.database import Connection
-from majordomo.report.bodies import JsonRoute
+from majordomo.report.bodies import Flag, JsonRoute
 from majordomo.report.errors import ApiError
 from majordomo.report.identity import Admin, Asking
 from majordomo.report.questions import metadata_keys
@@ -84,7 +84,7 @@ class Switch(BaseModel):
 class Activation(Switch):
     """``confirm``: also if it has very many values."""
 
-    confirm: bool = False
+    confirm: Flag = False
 
 
 @router.get("", summary="The metadata keys that callers have sent")

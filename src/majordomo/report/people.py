@@ -22,7 +22,7 @@ from majordomo.record.users import (
     UserError,
 )
 from majordomo.report.attempts import Attempts
-from majordomo.report.bodies import JsonRoute
+from majordomo.report.bodies import Flag, JsonRoute, Whole
 from majordomo.report.errors import ApiError
 from majordomo.report.identity import COOKIE, NOT_SIGNED_IN, Admin, Asking, principal
 
@@ -68,14 +68,14 @@ class UserChange(_Body):
     email: Email | None = None
     name: Name | None = None
     role: Role | None = None
-    is_active: bool | None = None
+    is_active: Flag | None = None
 
 
 class NewToken(_Body):
     """A token for a program."""
 
     name: Annotated[str, Field(min_length=1, max_length=MOST_TOKEN_NAME)]
-    days: Annotated[int | None, Field(ge=1, le=3650)] = None
+    days: Annotated[Whole | None, Field(ge=1, le=3650)] = None
 
 
 class NewOrg(_Body):

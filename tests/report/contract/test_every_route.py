@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -337,6 +338,31 @@ def test_a_person_must_say_that_a_body_is_json_and_a_key_need_not(
             reply = session.request(route.method, url, data=json.dumps(route.body(ours.ids)), headers=headers)
             assert "Content-Type" not in reply.request.headers
             assert (reply.status_code == 415) == (asker_of(route) != "key"), told(reply)
+
+
+LOOSE = (
+    (("POST", "/api/v1/tokens"), "days", (True, "7", 7.5)),
+    (("PATCH", "/api/v1/users/{user_id}"), "is_active", (1, "yes")),
+    (("POST", "/api/v1/metadata-keys/{name}/activate"), "confirm", (1, "true")),
+    (("POST", "/api/v1/budgets"), "month_start", (True, "1")),
+    (("POST", "/api/v1/budgets"), "warn_at", ([True], ["50"])),
+    (("POST", "/api/v1/budgets"), "allow_unseen", (1, "on")),
+    (("POST", "/api/v1/budgets/{budget}/raise"), "until", (1_900_000_000, "1900000000", True)),
+    (("POST", "/api/v1/budgets/simulate"), "since", (0, -1, "0")),
+)
+
+
+@pytest.mark.parametrize(("key", "field", "values"), LOOSE, ids=lambda one: str(one))
+def test_a_field_is_what_the_document_says_and_not_what_it_could_be_taken_for(
+    routes: list[Route], send: Send, ours: Peopled, key: tuple[str, str], field: str, values: tuple[Any, ...]
+) -> None:
+    """A slip such as ``true`` for a number of days is told instead of guessed at."""
+    (route,) = (one for one in routes if one.key == key)
+    for value in values:
+        body = {**route.body(ours.ids), field: value}
+        reply = send(route, route.target(ours.ids), ours.headers("admin"), body)
+        assert (reply.status_code, is_error(reply)) == (422, True), (value, told(reply))
+        assert field in str(reply.json()["error"]["details"]), told(reply)
 
 
 def test_every_path_refuses_other_methods_and_what_lies_below_it(served_api: ServedApi, ours: Peopled) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as some
 from one_error import is_the_one_error
 from peopled import Peopled
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import (
@@ -60,7 +61,7 @@ def test_every_answer_is_as_the_document_says(document: Any, ours: Peopled, aske
             continue  # tests/report/usage/test_live.py listens to it
         try:
             _drive(operation, ours, asker)
-        except Exception as failure:
+        except (Exception, FailureGroup) as failure:  # the latter is no Exception, and would end the walk
             problems.append(f"{asker}: {operation.label}: {failure}"[:4000])
     assert not problems, "\n\n".join(problems)
 
