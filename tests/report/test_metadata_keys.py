@@ -55,6 +55,25 @@ def test_each_key_is_told_with_its_values_and_use(admin: Any, postgres_dsn: str,
     assert admin("GET", "/metadata-keys/user-id").json == users_told
 
 
+def test_pages_hold_each_key_once_most_sent_first(admin: Any, postgres_dsn: str, tmp_path: Path) -> None:
+    """Equal counts are in order of their names; a page knows how many come behind it."""
+    sent = [exchange(wall_us() - n, metadata={f"K{n % 7}": "x", "Ünïcode-☃": "y"}) for n in range(10)]
+    record(postgres_dsn, tmp_path / "more", sent)
+    names = ["User-Id", "Feature", "Ünïcode-☃", "K0", "K1", "K2", "K3", "K4", "K5", "K6"]
+    for limit in (1, 3, 10, 1000):
+        found: list[str] = []
+        page = {"next_cursor": None}
+        while page["next_cursor"] or not found:
+            behind = f"&cursor={page['next_cursor']}" if page["next_cursor"] else ""
+            page = admin("GET", f"/metadata-keys?limit={limit}{behind}").json
+            found += [one["name"] for one in page["metadata_keys"]]
+            assert page["left_out"] == len(names) - len(found)
+        assert found == names
+    for wrong in ("x", "AAAA"):
+        refused = admin("GET", f"/metadata-keys?cursor={wrong}")
+        assert (refused.status, refused.json["error"]["code"]) == (422, "invalid")
+
+
 def test_activation_fills_in_what_was_there_and_twice_changes_nothing(admin: Any) -> None:
     told = admin.change("POST", "/metadata-keys/feature/activate").json
     assert (told["is_active"], told["is_active_everywhere"], told["backfill"]["state"]) == (True, True, "waiting")
@@ -97,7 +116,7 @@ def test_members_look_and_other_organisations_see_nothing(admin: Any) -> None:
         assert (refused.status, refused.json["error"]["code"]) == (403, "admins_only")
     other = admin.database(lambda connection: users.create_org(connection, "Acme"))
     admin.sign_in(other.id, "other@example.com", "admin")
-    assert admin("GET", "/metadata-keys").json == {"metadata_keys": [], "left_out": 0}
+    assert admin("GET", "/metadata-keys").json == {"metadata_keys": [], "left_out": 0, "next_cursor": None}
     for method, path in (("GET", ""), ("POST", "/activate"), ("POST", "/deactivate")):
         unknown = admin.change(method, f"/metadata-keys/Feature{path}")
         assert (unknown.status, unknown.json["error"]["code"]) == (404, "metadata_key_not_found")

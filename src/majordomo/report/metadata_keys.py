@@ -14,7 +14,9 @@ from majordomo.report.bodies import Flag, JsonRoute
 from majordomo.report.errors import ApiError
 from majordomo.report.identity import Admin, Asking
 from majordomo.report.questions import metadata_keys
+from majordomo.report.questions.cursors import CursorError
 from majordomo.report.questions.metadata_names import MOST_SAMPLE_CHARACTERS, MetadataName, metadata_names
+from majordomo.report.usage.parameters import CursorParameter
 
 router = APIRouter(prefix="/api/v1/metadata-keys", tags=["metadata keys"], route_class=JsonRoute)
 
@@ -67,10 +69,11 @@ class MetadataKeyOut(BaseModel):
 
 
 class MetadataKeysAnswer(BaseModel):
-    """The metadata keys, most sent first."""
+    """Some metadata keys, most sent first. ``next_cursor`` leads to the next page; null after the last."""
 
     metadata_keys: list[MetadataKeyOut]
-    left_out: int = Field(description="how many more there are")
+    left_out: int = Field(description="how many more come behind these")
+    next_cursor: str | None
 
 
 class Switch(BaseModel):
@@ -89,12 +92,20 @@ class Activation(Switch):
 
 @router.get("", summary="The metadata keys that callers have sent")
 async def list_metadata_keys(
-    request: Request, asking: Asking, limit: Annotated[int, Query(ge=1, le=MOST_NAMES)] = 200
+    request: Request,
+    asking: Asking,
+    limit: Annotated[int, Query(ge=1, le=MOST_NAMES)] = 200,
+    cursor: CursorParameter = None,
 ) -> MetadataKeysAnswer:
     """With how many values, how often, when last, some of the values, and whether they are active."""
     async with request.app.state.connections.acquire() as connection:
-        names, left_out = await metadata_names(connection, asking.org_id, limit=limit)
-    return MetadataKeysAnswer(metadata_keys=[_out(request, one) for one in names], left_out=left_out)
+        try:
+            page = await metadata_names(connection, asking.org_id, limit=limit, cursor=cursor)
+        except CursorError as wrong:
+            raise ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", str(wrong)) from None
+    return MetadataKeysAnswer(
+        metadata_keys=[_out(request, one) for one in page.names], left_out=page.left_out, next_cursor=page.next_cursor
+    )
 
 
 @router.get("/{name}", responses={404: {"description": "Nobody has sent it"}}, summary="One metadata key")
@@ -135,7 +146,7 @@ async def deactivate(request: Request, asking: Admin, name: Name, body: Switch |
 
 async def _find(connection: Connection, org_id: UUID, name: str) -> MetadataName:
     wanted = canonical(name.strip().encode())
-    found = [] if "\0" in wanted else (await metadata_names(connection, org_id, wanted))[0]
+    found = [] if "\0" in wanted else (await metadata_names(connection, org_id, wanted)).names
     if not found:
         raise ApiError(
             HTTPStatus.NOT_FOUND,

@@ -9,6 +9,7 @@ import msgspec
 
 from majordomo.record.database import Connection
 from majordomo.record.hyperloglog import HyperLogLog, SketchError
+from majordomo.report.questions.cursors import read_place, write_place
 from majordomo.report.questions.metadata_keys import BackfillState, MetadataKey, metadata_keys
 from majordomo.report.sql import question
 
@@ -86,19 +87,43 @@ class MetadataName(msgspec.Struct, frozen=True, kw_only=True):
         return total, seen, sum(part.rows_filled for part in active)
 
 
+class MetadataNames(msgspec.Struct, frozen=True):
+    """Some metadata keys, most sent first; how many come behind them, and where these begin."""
+
+    names: list[MetadataName]
+    left_out: int
+    next_cursor: str | None
+
+
 async def metadata_names(
-    connection: Connection, org_id: UUID, name: str | None = None, limit: int | None = None
-) -> tuple[list[MetadataName], int]:
-    """The organisation's metadata keys (or the one of this name), most sent first; and how many were left out."""
+    connection: Connection, org_id: UUID, name: str | None = None, limit: int | None = None, cursor: str | None = None
+) -> MetadataNames:
+    """The organisation's metadata keys (or the one of this name), behind the cursor.
+
+    Raises:
+        CursorError: the cursor is not one that a page gave.
+    """
+    behind = _place(*read_place(cursor)) if cursor is not None else None
     parts: dict[str, list[MetadataKey]] = {}
     for part in await metadata_keys(connection, None, org_id, name):
         parts.setdefault(part.key_name, []).append(part)
-    names = sorted(parts, key=lambda one: (-sum(part.request_count for part in parts[one]), one))
+    places = sorted(_place(sum(part.request_count for part in of), one) for one, of in parts.items())
+    names = [place[1] for place in places if behind is None or place > behind]
     shown = names[:limit]
     values = await _values(connection, org_id, {one: parts[one] for one in shown})
     found = [MetadataName(name=one, parts=tuple(parts[one]), approx_cardinality=values[one]) for one in shown]
     samples = await _samples(connection, org_id, found)
-    return [msgspec.structs.replace(one, samples=samples.get(one.name, ())) for one in found], len(names) - len(shown)
+    left_out = len(names) - len(shown)
+    return MetadataNames(
+        [msgspec.structs.replace(one, samples=samples.get(one.name, ())) for one in found],
+        left_out,
+        write_place(found[-1].requests, found[-1].name) if left_out else None,
+    )
+
+
+def _place(requests: int, name: str) -> tuple[int, str]:
+    """What the keys are in the order of: the most sent first."""
+    return -requests, name
 
 
 async def _values(connection: Connection, org_id: UUID, parts: dict[str, list[MetadataKey]]) -> dict[str, int]:
