@@ -174,6 +174,13 @@ def test_the_file_has_a_name_with_its_time(book: Book) -> None:
     )
 
 
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/New_York", "Pacific/Apia"])
+def test_the_name_has_the_days_of_the_zone_that_was_asked_in(book: Book, zone: str) -> None:
+    """Not UTC's, on which the midnights of these zones are another day."""
+    reply = book.get("export", since="2026-10-25", until="2026-11-01", timezone=zone)
+    assert reply.headers["content-disposition"] == 'attachment; filename="majordomo-requests-20261025-20261101.csv"'
+
+
 def test_requests_that_arrive_meanwhile_are_not_in_a_file_that_was_begun(
     member: Any, postgres_dsn: str, tmp_path: Path
 ) -> None:

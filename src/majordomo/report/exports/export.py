@@ -15,6 +15,7 @@ from majordomo.report.exports.csv_file import CsvFile
 from majordomo.report.exports.parquet_file import ParquetFile
 from majordomo.report.questions.cells import Scope
 from majordomo.report.questions.dimensions import Dimension
+from majordomo.report.questions.periods import Period, time_zone
 
 #: Longest time for one step of the database (ms): the first rows of a filtered export may have to be looked for.
 STEP_TIMEOUT_MS: Final = 600_000
@@ -56,10 +57,11 @@ class Piece(msgspec.Struct, frozen=True):
     rows: int
 
 
-def file_name(scope: Scope, form: Format, by: Dimension | None) -> str:
-    """A name for the file, of plain letters."""
+def file_name(period: Period, form: Format, by: Dimension | None) -> str:
+    """A name for the file, of plain letters, with the period's bounds as its zone's calendar has them."""
     what = f"focus-{focus_columns.VERSION}" if form.is_focus else "usage" if by else "requests"
-    return f"majordomo-{what}-{scope.since:%Y%m%d}-{scope.until:%Y%m%d}.{form.suffix}"
+    since, until = (bound.astimezone(time_zone(period.zone)) for bound in (period.since, period.until))
+    return f"majordomo-{what}-{since:%Y%m%d}-{until:%Y%m%d}.{form.suffix}"
 
 
 async def export(

@@ -101,4 +101,4 @@ async def show_export(
         ):
             yield pieces
 
-    return Download(opened, form, file_name(asked.scope, form, by))
+    return Download(opened, form, file_name(asked.period, form, by))
