@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from bench.processes import BenchmarkError
-from bench.reports.rollups import build_sums, check_sums
+from bench.reports.rollups import build_pairs, build_sums, check_sums
 from bench.reports.sql import statement
 from majordomo.record import api_keys, users
 from majordomo.record.database import Connection, connect
@@ -81,6 +81,7 @@ async def make(dsn: str, rows: int, say: Say) -> Made:
         say("sessions", 0, 1)
         await connection.execute(statement("sessions"))
         await build_sums(dsn, found.since, DAYS, SUMMED_KEYS, say)
+        await build_pairs(dsn, say)
         await check_sums(connection, SUMMED_KEYS)
         say("statistics", 0, 1)
         await connection.execute("VACUUM (ANALYZE)")

@@ -8,9 +8,10 @@ import asyncpg
 from bench.processes import BenchmarkError
 from bench.reports.sql import statement
 from majordomo.record.database import connect
+from majordomo.record.pairs import Summing
 from majordomo.record.rollup import Rollup
+from majordomo.record.statements import statement as record_statement
 from majordomo.report.questions.relations import AMOUNTS, COSTS, sums
-from majordomo.report.sql import question
 
 _FEMTO = "1000000000000000"
 
@@ -35,17 +36,32 @@ async def build_sums(
         await connection.close()
 
 
+async def build_pairs(dsn: str, say: Callable[[str, int, int], None]) -> None:
+    """Sum all hours and days by two dimensions, and the histograms of latency from these."""
+    connection = await connect(dsn, purpose="bench", statement_timeout_ms=0)
+    try:
+        periods = await connection.fetchval("SELECT count(*) FROM pair_periods")
+        await Summing(busy_share=1).look(connection, lambda waiting: say("pairs", periods - waiting, periods))
+        for tier in ("hourly", "daily"):
+            await connection.execute(statement("latency").format(tier=tier))
+    finally:
+        await connection.close()
+
+
 async def check_sums(connection: "asyncpg.Connection[asyncpg.Record]", names: Sequence[str]) -> None:
     """Compare every amount with the rows.
 
     Raises:
         BenchmarkError: one differs.
     """
-    rows = f"FROM llm_requests r CROSS JOIN LATERAL (SELECT {question('cells_of_rows')}) a"
+    rows = f"FROM llm_requests r CROSS JOIN LATERAL (SELECT {record_statement('amounts_of_rows')}) a"
     expected = await connection.fetchrow(f"SELECT {sums('a.')} {rows}")
     for tier in ("hourly", "daily"):
-        if await connection.fetchrow(f"SELECT {sums()} FROM usage_by_model_{tier}") != expected:
-            raise BenchmarkError(f"usage_by_model_{tier} does not equal the rows")
+        by_model = f"usage_by_model_{tier}"
+        by_pair = f"usage_by_pair_{tier} WHERE first_dimension = 'model' AND second_dimension = 'metadata.{names[0]}'"
+        for table in (by_model, by_pair):
+            if await connection.fetchrow(f"SELECT {sums()} FROM {table}") != expected:
+                raise BenchmarkError(f"{table} does not equal the rows")
     for name in names:
         expected = await connection.fetchrow(f"SELECT {sums('a.')} {rows} WHERE r.raw_metadata ? $1", name)
         for tier in ("hourly", "daily"):
@@ -57,7 +73,7 @@ async def check_sums(connection: "asyncpg.Connection[asyncpg.Record]", names: Se
 
 
 def _summed(name: str) -> str:
-    cells = question("cells_of_rows")
+    cells = record_statement("amounts_of_rows")
     added = ", ".join(
         f"(sum(a.{amount}) * {_FEMTO})::numeric(60, 0)" if amount in COSTS else f"sum(a.{amount})::bigint"
         for amount in AMOUNTS

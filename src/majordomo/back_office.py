@@ -28,6 +28,7 @@ from majordomo.record.api_keys import create_first
 from majordomo.record.claude_sessions import close_idle_sessions, count_open_sessions
 from majordomo.record.database import Connection, connect
 from majordomo.record.migrate import migrate
+from majordomo.record.pairs import Summing
 from majordomo.record.partitions import add_partitions, drop_old_partitions
 from majordomo.record.reprice import Repriced, reprice_unpriced
 from majordomo.record.sign_in import make_link
@@ -47,6 +48,7 @@ DRAIN_SECONDS = 25.0
 PARTITIONS_EVERY = 24 * 3600.0
 SESSIONS_EVERY = 60.0  # how late a session's end may be seen: next to hours of idleness it does not matter
 BACKFILL_LOOK_SECONDS = 1.0  # how late a filling in may begin; a look reads a small table
+SUMMING_LOOK_SECONDS = 10.0  # next to the minute that an hour waits for its last replies it does not matter
 PRICE_LOOK_SECONDS = 5.0  # as the front desks do; a look is two stats
 
 _log = logs.logger("back office")
@@ -100,6 +102,7 @@ class BackOffice:
             start(supervised("reprice", self._keep_pricing)),
             start(supervised("budgets", self._watch_budgets)),
             start(supervised("backfill", self._keep_filling_in)),
+            start(supervised("pairs", self._keep_summing)),
             start(supervised("signs", self._signs.keep_looking)),
         ]
         if self._settings.price_feed:
@@ -186,6 +189,21 @@ class BackOffice:
                 await asyncio.sleep(BACKFILL_LOOK_SECONDS)
         finally:
             await connection.close()
+
+    async def _keep_summing(self) -> None:
+        """Sum what has ended by two dimensions at a time."""
+        await self._migrated.wait()
+        summing = Summing()
+        connection = await connect(self._dsn, purpose="pairs")
+        try:
+            while True:
+                await summing.look(connection, self._tell_waiting)
+                await asyncio.sleep(SUMMING_LOOK_SECONDS)
+        finally:
+            await connection.close()
+
+    def _tell_waiting(self, waiting: int) -> None:
+        self._writer.stats.periods_to_sum = waiting
 
     async def _watch_budgets(self) -> None:
         await self._migrated.wait()

@@ -11,6 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
+import pytest
 from recorded_rows import HOUR_US, Exchange, in_session
 
 #: Nine days around the night in which Europe sets its clocks back, and the turn of a month.
@@ -20,6 +21,8 @@ HOURS = 9 * 24
 SPAN_US = HOURS * HOUR_US
 WHOLE = {"since": "2026-10-01", "until": "2026-12-01"}
 SESSION = UUID(int=0x55)
+#: A test with this runs twice: over rows, and over sums by two dimensions of which some hours have changed.
+SUMMED = pytest.mark.parametrize("book", ["rows", "pairs"], indirect=True)
 DIMENSIONS = ("provider", "model", "key", "status", "outcome", "error_type", "client", "session", "run", "query_class")
 
 _ROWS = """

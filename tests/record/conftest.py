@@ -175,6 +175,12 @@ SUMS = """
 
 
 @pytest.fixture
+def sums_of_rows() -> str:
+    """The amounts of a cell in SQL, as sums over rows."""
+    return SUMS
+
+
+@pytest.fixture
 def assert_rollups_match(sql: Callable[..., list[Any]]) -> Callable[[], None]:
     """Every cell of every rollup equals the sum over the rows it stands for."""
 

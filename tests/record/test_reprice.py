@@ -86,6 +86,7 @@ def test_a_row_gets_its_price_and_every_sum_follows(
     store: Any, postgres_dsn: str, pricer: Pricer, sql: Callable[..., Any], assert_rollups_match: Callable[[], None]
 ) -> None:
     store([{"session": str(SESSION)}, {"model": "gpt-5-mini", "bill": Bill(total_cost=5, model_found=True)}])
+    sql("UPDATE pair_periods SET is_current = true")
     result = run(postgres_dsn, pricer)
     assert (dict(result.rows), result.usd, result.seen) == (
         {("openai", "new-1"): 1},
@@ -105,6 +106,7 @@ def test_a_row_gets_its_price_and_every_sum_follows(
     assert str(row["total_cost"]) == "0.0022"
     assert (row["model_alias_found"], row["price_version"], row["problems"]) == (True, pricer.version, [])
     assert_rollups_match()
+    assert not sql("SELECT FROM pair_periods WHERE is_current"), "sums by two dimensions are to be made again"
     (session,) = sql("SELECT total_cost, total_requests FROM claude_sessions")
     assert (session["total_cost"], session["total_requests"]) == (Decimal("0.0022"), 1)
 

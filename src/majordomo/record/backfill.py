@@ -109,7 +109,8 @@ async def take_step(connection: Connection, job: Due, batch_rows: int = BATCH_RO
         reached, filled = after, []
         if last is not None:
             reached = last["requested_at"], last["id"]
-            filled = await connection.fetch(statement("backfill_fill"), *key, *after, *reached, job.key_name)
+            fill = statement("backfill_fill").format(amounts=statement("amounts_of_rows"))
+            filled = await connection.fetch(fill, *key, *after, *reached, job.key_name)
             if filled and position["summed"]:
                 await _summed(job, filled).write(connection)
         finished = rows < batch_rows

@@ -91,6 +91,12 @@ class Rollup:
         """Add everything to the hourly and daily tables, in the caller's transaction."""
         if self.by_model:
             await connection.execute(statement("add_usage_by_model"), *_columns(self.by_model))
+            hours = sorted({(org, hour) for hour, org, *_ in self.by_model})
+            await connection.execute(
+                statement("mark_changed_periods"),
+                _array(org.hex() for org, _ in hours),
+                _array(str(hour * 3600) for _, hour in hours),
+            )
         if self.by_metadata:
             await connection.execute(statement("add_usage_by_metadata"), *_columns(self.by_metadata))
 

@@ -26,6 +26,7 @@ class WriterStats:
     tokens: Counter[tuple[str, str]] = field(default_factory=Counter)  # provider, class
     cost_femto: Counter[str] = field(default_factory=Counter)  # provider; femto-USD
     ignored_sessions: Counter[str] = field(default_factory=Counter)  # problem code of the rows
+    periods_to_sum: int = 0  # hours and days that have ended and are not summed by two dimensions, as last counted
     open_sessions: int | None = None  # Claude Code sessions without an end, as last counted; None: not yet
     budget_alerts: Counter[tuple[str, int]] = field(default_factory=Counter)  # budget, per cent of its limit
     connected: bool = False

@@ -86,6 +86,7 @@ def _recording(stats: WriterStats) -> Iterator[Metric]:
     yield _counter("recorded_rows", "Rows written to the database", stats.rows)
     yield _counter("recorded_batches", "Transactions that wrote them", stats.batches)
     yield _counter("record_failures", "Transactions that failed and were tried again", stats.failures)
+    yield _gauge("periods_to_sum", "Hours and days whose reports by two dimensions read rows", stats.periods_to_sum)
     yield _counter("journal_damaged_bytes", "Journal that nobody can read", stats.damaged_bytes)
 
 

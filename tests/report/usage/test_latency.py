@@ -6,11 +6,12 @@ from math import ceil
 import usage_book
 from hypothesis import given
 from hypothesis import strategies as some
-from usage_book import BOUND, WHOLE, Book, both_near
+from usage_book import BOUND, SUMMED, WHOLE, Book, both_near
 
 from majordomo.report.questions.latency import STEP, Histogram, percentile
 
 
+@SUMMED
 def test_percentiles_are_near_those_of_the_rows(book: Book) -> None:
     filters = ("-model:gpt-5",)
     rows = [row for row in book.rows if usage_book.passes(row, filters)]
@@ -24,6 +25,7 @@ def test_percentiles_are_near_those_of_the_rows(book: Book) -> None:
     assert all(both_near(row, by_model[row["value"]]) for row in told["rows"])
 
 
+@SUMMED
 def test_further_values_are_one_row(book: Book) -> None:
     told = book.ask("latency", group_by="User-Id", limit=3, **WHOLE)
     shown = {row["value"] for row in told["rows"] if not row["is_rest"]}

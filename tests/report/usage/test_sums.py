@@ -11,7 +11,20 @@ import usage_book
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from recorded_rows import KEYS, record, varied
-from usage_book import DIMENSIONS, HOURS, SESSION, SPAN_US, START, START_US, WHOLE, Book, agrees, labelled, rows_of
+from usage_book import (
+    DIMENSIONS,
+    HOURS,
+    SESSION,
+    SPAN_US,
+    START,
+    START_US,
+    SUMMED,
+    WHOLE,
+    Book,
+    agrees,
+    labelled,
+    rows_of,
+)
 
 from majordomo.record import users
 
@@ -50,6 +63,7 @@ chosen_filters = some.lists(some.sampled_from(FILTERS), max_size=3, unique=True)
 groups = some.sampled_from((*DIMENSIONS, "Feature", "user-id", "metadata.Feature"))
 
 
+@SUMMED
 def test_every_breakdown_equals_the_rows(book: Book) -> None:
     """Any stretch, filters and dimension: each value, the rest and the total are what the rows give."""
 
@@ -81,6 +95,7 @@ def test_every_breakdown_equals_the_rows(book: Book) -> None:
     holds()
 
 
+@SUMMED
 def test_every_point_of_a_timeseries_equals_the_rows(book: Book) -> None:
     """Hours, days, weeks and months of any zone hold their rows, days of 23 and 25 hours too."""
     metrics = ("total_cost", "requests", "errors", "uncached_tokens", "output_tokens")

@@ -17,21 +17,4 @@ WHERE r.id = lacking.id AND r.requested_at = lacking.requested_at AND r.org_id =
 RETURNING
     r.requested_at,
     r.raw_metadata ->> $7 AS value,
-    1 AS requests,
-    (coalesce(r.status_code >= 400, false)
-        OR r.outcome IN ('provider_broke', 'refused', 'gateway_stopped', 'lost'))::int AS errors,
-    (r.total_cost IS NULL AND r.usage_state <> 'none')::int AS unpriced,
-    (r.response_time_ms IS NOT NULL)::int AS timed_requests,
-    coalesce(r.response_time_ms, 0) AS response_time_ms,
-    coalesce(r.input_tokens, 0) AS input_tokens,
-    coalesce(r.output_tokens, 0) AS output_tokens,
-    coalesce(r.cached_tokens, 0) AS cached_tokens,
-    coalesce(r.cache_creation_tokens, 0) AS cache_creation_tokens,
-    coalesce(r.reasoning_tokens, 0) AS reasoning_tokens,
-    coalesce(r.prompt_tokens, 0) AS prompt_tokens,
-    coalesce(r.input_cost, 0) AS input_cost,
-    coalesce(r.output_cost, 0) AS output_cost,
-    coalesce(r.cache_read_cost, 0) AS cache_read_cost,
-    coalesce(r.cache_creation_cost, 0) AS cache_creation_cost,
-    coalesce(r.tool_cost, 0) AS tool_cost,
-    coalesce(r.total_cost, 0) AS total_cost
+    {amounts}

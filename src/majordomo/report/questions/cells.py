@@ -1,7 +1,7 @@
 """Which cells a question about usage is answered from, and the statement that adds them up."""
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Final
@@ -15,14 +15,17 @@ from majordomo.report.questions import relations
 from majordomo.report.questions.dimensions import Dimension
 from majordomo.report.questions.filters import Filter
 from majordomo.report.questions.known import Known, MetadataKey
+from majordomo.report.questions.pairs import pair_for
 from majordomo.report.questions.relations import ACTIVATION_LAG, AMOUNTS, Parameters, Relation
-from majordomo.report.questions.scope import BEGINNING, END, HOUR, Stretch, cut
+from majordomo.report.questions.scope import BEGINNING, DAY, END, HOUR, Stretch, Tiers, cut, joined, real, without
 from majordomo.report.sql import question
 
 _IN_SUMS_BY_MODEL: Final = frozenset(
     (Dimension("provider"), Dimension("model"), relations.PROVIDER_AND_MODEL, Dimension("key"))
 )
 _KEY: Final = Dimension("key")
+#: Stretches of rows in one statement. With more of them the sums are behind by so much that all is read from the rows.
+MOST_STRETCHES: Final = 24
 
 #: What values can be ordered by, foremost first.
 ORDERS: Final = ("total_cost", "requests", "errors", "prompt_tokens", "output_tokens")
@@ -72,9 +75,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 async def add_up(connection: Connection, scope: Scope, wanted: Wanted) -> list[asyncpg.Record]:
     """``is_rest, value, bucket, value_count`` and the amounts; ``bucket`` counts from 1 (0 without buckets)."""
     parameters = Parameters()
-    cells = [
-        _select(part, stretches, scope, wanted, parameters) for part, stretches in _parts(scope, wanted, parameters)
-    ]
+    parts = await _parts(connection, scope, wanted, parameters)
+    cells = [_select(part, stretches, scope, wanted, parameters) for part, stretches in parts]
     if not cells:
         return []
     statement = question("pivot").format(
@@ -125,9 +127,11 @@ def _conditions(relation: Relation, stretches: Sequence[Stretch], scope: Scope, 
     return conditions + relations.matching(relation, scope.filters, scope.known.metadata, parameters, first)
 
 
-def _parts(scope: Scope, wanted: Wanted, parameters: Parameters) -> list[tuple[Relation, list[Stretch]]]:
+async def _parts(
+    connection: Connection, scope: Scope, wanted: Wanted, parameters: Parameters
+) -> list[tuple[Relation, list[Stretch]]]:
     """The relations that the scope's time is read from, each with its stretches of it."""
-    needed = scope.dimensions | ({wanted.by} if wanted.by else frozenset())
+    needed = needed_by(scope, wanted.by)
     make: Callable[[str], Relation] | None = None
     cut_up = Tiers(real([scope.stretch]))
     if needed <= _IN_SUMS_BY_MODEL:
@@ -138,18 +142,13 @@ def _parts(scope: Scope, wanted: Wanted, parameters: Parameters) -> list[tuple[R
         if since is not None:
             make = partial(relations.by_metadata, keys[0].name, parameters)
             cut_up = tiers(scope, wanted.starts, min(since + ACTIVATION_LAG, END))
+    if make is None and (pair := pair_for(needed)) is not None:
+        make = partial(relations.by_pair, *pair, parameters)
+        cut_up = await summed_in_pairs(connection, scope, tiers(scope, wanted.starts), pair)
     parts = [(relations.rows_with(needed), cut_up.rows)]
     if make is not None:
         parts += [(make(tier), left) for tier, left in (("hourly", cut_up.hourly), ("daily", cut_up.daily)) if left]
     return [(relation, stretches) for relation, stretches in parts if stretches]
-
-
-class Tiers(msgspec.Struct, frozen=True):
-    """A scope's time: what of it is read from rows, what from sums of hours and of days."""
-
-    rows: list[Stretch]
-    hourly: list[Stretch] = []
-    daily: list[Stretch] = []
 
 
 def tiers(scope: Scope, starts: Sequence[dt.datetime], sums_from: dt.datetime = BEGINNING) -> Tiers:
@@ -167,23 +166,24 @@ def tiers(scope: Scope, starts: Sequence[dt.datetime], sums_from: dt.datetime = 
     bounds = [since, *(start for start in within_hours if start < until), until]
     found = [cut(part, daily=False, sums_from=sums_from) for part in pairwise(bounds)]
     rows = real(stretch for one in found for stretch in (one.raw_before, one.raw_after))
-    return Tiers(_joined(rows), real(one.hourly_before for one in found))
+    return Tiers(joined(rows), real(one.hourly_before for one in found))
 
 
-def _joined(stretches: Iterable[Stretch]) -> list[Stretch]:
-    """The same time with adjoining stretches as one."""
-    joined: list[Stretch] = []
-    for since, until in stretches:
-        if joined and joined[-1][1] == since:
-            joined[-1] = joined[-1][0], until
-        else:
-            joined.append((since, until))
-    return joined
+async def summed_in_pairs(connection: Connection, scope: Scope, cut_up: Tiers, pair: tuple[str, str]) -> Tiers:
+    """The same time with all that is not summed by this pair, or not as it is now, read from the rows."""
+    since, until = scope.stretch
+    stale = await connection.fetch(question("pair_periods_stale"), scope.org_id, since, until, list(pair))
+    days = [row["bucket_start"] for row in stale if row["tier"] == "daily"]
+    hours = [row["bucket_start"] for row in stale if row["tier"] == "hourly"]
+    daily, by_hours = without(cut_up.daily, days, DAY)
+    hourly, by_rows = without(joined([*cut_up.hourly, *by_hours]), hours, HOUR)
+    rows = joined([*cut_up.rows, *by_rows])
+    return Tiers(rows, hourly, daily) if len(rows) <= MOST_STRETCHES else Tiers(real([scope.stretch]))
 
 
-def real(stretches: Iterable[Stretch]) -> list[Stretch]:
-    """Those that are not empty."""
-    return [stretch for stretch in stretches if stretch[0] < stretch[1]]
+def needed_by(scope: Scope, by: Dimension | None) -> frozenset[Dimension]:
+    """All dimensions of a question."""
+    return scope.dimensions | ({by} if by else frozenset())
 
 
 def over_rows(

@@ -8,6 +8,7 @@ that combine these, or are about anything else, read the rows.
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from math import ceil
 from typing import Final
 
@@ -18,6 +19,8 @@ from majordomo.record.latency import STEP, from_number
 from majordomo.report.questions import cells, relations
 from majordomo.report.questions.cells import Scope
 from majordomo.report.questions.dimensions import Dimension
+from majordomo.report.questions.pairs import pair_for
+from majordomo.report.questions.relations import Parameters
 from majordomo.report.questions.scope import Stretch
 from majordomo.report.sql import question
 
@@ -88,21 +91,25 @@ _Cells = dict[tuple[str | None, int], _Cell]
 
 
 async def _cells(connection: Connection, scope: Scope, by: Dimension | None, starts: Sequence[dt.datetime]) -> _Cells:
-    needed = scope.dimensions | ({by} if by else frozenset())
+    needed = cells.needed_by(scope, by)
     found: _Cells = {}
-    if needed - _SUMMED or len(needed) > 1:
+    tiers = cells.tiers(scope, starts)
+    pair = pair_for(needed)
+    extra = Parameters()
+    if len(needed) <= 1 and needed <= _SUMMED:
+        make = partial(relations.latency, next(iter(needed), None))
+    elif pair is not None and pair[0] == "model":
+        make = partial(relations.by_pair, *pair, extra)
+        tiers = await cells.summed_in_pairs(connection, scope, tiers, pair)
+    else:
         await _read_rows(connection, scope, by, starts, [scope.stretch], found)
         return found
-    tiers = cells.tiers(scope, starts)
     await _read_rows(connection, scope, by, starts, tiers.rows, found)
-    dimension = next(iter(needed), None)
     for tier, real in (("hourly", tiers.hourly), ("daily", tiers.daily)):
         if real:
-            sums = relations.latency(tier, dimension)
-            kept_by = dimension.name if dimension else ""
-            statement, parameters = cells.over(
-                sums, scope, question("latency_sums"), by, starts, real, dimension=kept_by
-            )
+            extra.clear()
+            sums = make(tier)
+            statement, parameters = cells.over(sums, scope, question("latency_sums"), by, starts, real, extra)
             for row in await connection.fetch(statement, *parameters):
                 cell = found.setdefault((row["value"], row["bucket"]), {})
                 for measure in MEASURES:

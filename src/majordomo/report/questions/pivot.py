@@ -10,10 +10,12 @@ import msgspec
 
 from majordomo.record.database import Connection
 from majordomo.record.rollup import value_in_rollup
-from majordomo.report.questions import cells
+from majordomo.report.questions import cells, relations
 from majordomo.report.questions.cells import Scope, Wanted
 from majordomo.report.questions.dimensions import Dimension
-from majordomo.report.questions.relations import AMOUNTS
+from majordomo.report.questions.pairs import pair_for
+from majordomo.report.questions.relations import AMOUNTS, Parameters
+from majordomo.report.questions.scope import Tiers
 from majordomo.report.questions.usage import Usage
 from majordomo.report.sql import question
 
@@ -72,10 +74,30 @@ async def usage(connection: Connection, scope: Scope) -> Usage:
 async def summary(connection: Connection, scope: Scope) -> Summary:
     """All usage in ``scope``."""
     whole = await usage(connection, scope)
-    statement, parameters = cells.over_rows(scope, question("uncertain"))
-    uncertain = await connection.fetchrow(statement, *parameters)
-    assert uncertain is not None
-    return Summary(whole, uncertain["estimated"], uncertain["lost"])
+    return Summary(whole, *await _uncertain(connection, scope))
+
+
+async def _uncertain(connection: Connection, scope: Scope) -> tuple[int, int]:
+    """How many rows are estimated, and how many lost."""
+    pair = pair_for(scope.dimensions)
+    cut_up = Tiers([scope.stretch])
+    if pair is not None:
+        cut_up = await cells.summed_in_pairs(connection, scope, cells.tiers(scope, ()), pair)
+    estimated = lost = 0
+    for tier, stretches in (("rows", cut_up.rows), ("hourly", cut_up.hourly), ("daily", cut_up.daily)):
+        if not stretches:
+            continue
+        if tier == "rows":
+            statement, parameters = cells.over_rows(scope, question("uncertain"), stretches=stretches)
+        else:
+            assert pair is not None
+            extra = Parameters()
+            sums = relations.by_pair(*pair, extra, tier)
+            statement, parameters = cells.over(sums, scope, question("uncertain_sums"), None, (), stretches, extra)
+        row = await connection.fetchrow(statement, *parameters)
+        assert row is not None
+        estimated, lost = estimated + row["estimated"], lost + row["lost"]
+    return estimated, lost
 
 
 async def breakdown(

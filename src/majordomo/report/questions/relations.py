@@ -12,7 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
+from majordomo.record import pairs
 from majordomo.record.rollup import value_in_rollup
+from majordomo.record.statements import statement
 from majordomo.report.questions.dimensions import Dimension
 from majordomo.report.questions.filters import Filter
 from majordomo.report.questions.known import MetadataKey
@@ -43,7 +45,8 @@ COUNTS: Final = (
 )
 COSTS: Final = ("input_cost", "output_cost", "cache_read_cost", "cache_creation_cost", "tool_cost", "total_cost")
 AMOUNTS: Final = (*COUNTS, *COSTS)
-
+#: What a row ``r`` adds to each of them.
+AMOUNTS_OF_ROWS: Final = statement("amounts_of_rows")
 
 #: Values of several filters that are looked up together, each with each.
 MOST_COMBINATIONS: Final = 64
@@ -72,14 +75,14 @@ class Relation(msgspec.Struct, frozen=True):
     columns: Mapping[str, str]
     amounts: str
     org: str
-    metadata: str | None = None  # an expression for the value of the one metadata key it is about
+    metadata: Mapping[str, str] | None = None  # of sums: an expression for each metadata key; None: the rows have all
 
     def value(self, of: Dimension, parameters: Parameters) -> str:
         """The value of a dimension, as text; NULL for none."""
         if not of.is_metadata:
             return self.columns[of.name]
         if self.metadata is not None:
-            return self.metadata
+            return self.metadata[of.name]
         return f"(r.raw_metadata ->> {parameters.put(of.name, 'text')})"
 
 
@@ -97,14 +100,12 @@ _BUILT_IN_ON_ROWS: Final = {
     "run": "r.trace_id",
 }
 
-_ROWS_ALONE: Final = Relation(
-    "llm_requests r", "r.requested_at", _BUILT_IN_ON_ROWS, question("cells_of_rows"), "r.org_id"
-)
+_ROWS_ALONE: Final = Relation("llm_requests r", "r.requested_at", _BUILT_IN_ON_ROWS, AMOUNTS_OF_ROWS, "r.org_id")
 _ROWS_WITH_DETAILS: Final = Relation(
     "llm_requests r LEFT JOIN claude_request_details d ON d.llm_request_id = r.id AND d.created_at = r.requested_at",
     "r.requested_at",
     _BUILT_IN_ON_ROWS,
-    question("cells_of_rows"),
+    AMOUNTS_OF_ROWS,
     "r.org_id",
 )
 
@@ -125,10 +126,26 @@ def by_model(tier: str) -> Relation:
     return Relation(f"usage_by_model_{tier} s", "s.bucket_start", columns, ", ".join(AMOUNTS), "s.org_id")
 
 
-def latency(tier: str, dimension: Dimension | None) -> Relation:
+def latency(dimension: Dimension | None, tier: str) -> Relation:
     """Histograms of latency: of all requests, or by ``provider``, ``model`` or ``key``; ``tier`` as in ``by_model``."""
     columns = {dimension.name: "nullif(s.value, '')"} if dimension else {}
-    return Relation(f"latency_{tier} s", "s.bucket_start", columns, "", "s.org_id")
+    source = question("sums_of_latency").format(tier=tier, dimension=dimension.name if dimension else "")
+    return Relation(source, "s.bucket_start", columns, "", "s.org_id")
+
+
+def by_pair(first: str, second: str, parameters: Parameters, tier: str) -> Relation:
+    """Sums by two dimensions, as ``record.pairs`` spells and orders them; ``tier`` as in ``by_model``."""
+    names = [parameters.put(name, "text") for name in (first, second)]
+    source = question("sums_by_pair").format(tier=tier, first=names[0], second=names[1])
+    values = {first: "s.first_value", second: "s.second_value"}
+    columns = {name: value for name, value in values.items() if name in pairs.BUILT_IN}
+    if first == "model":
+        columns["provider"] = "s.provider"
+        columns[PROVIDER_AND_MODEL.name] = "s.provider || chr(31) || coalesce(s.first_value, '')"
+    metadata = {
+        name.removeprefix(pairs.METADATA_PREFIX): value for name, value in values.items() if name not in pairs.BUILT_IN
+    }
+    return Relation(source, "s.bucket_start", columns, ", ".join(AMOUNTS), "s.org_id", metadata)
 
 
 def by_metadata(key_name: str, parameters: Parameters, tier: str) -> Relation:
@@ -141,7 +158,7 @@ def by_metadata(key_name: str, parameters: Parameters, tier: str) -> Relation:
     name = parameters.put(key_name, "text")
     source = question("sums_by_metadata").format(tier=tier, key_name=name, amounts=amounts, less=less)
     columns = {"key": "s.majordomo_api_key_id::text"}
-    return Relation(source, "s.bucket_start", columns, amounts, "s.org_id", metadata="s.key_value")
+    return Relation(source, "s.bucket_start", columns, amounts, "s.org_id", metadata={key_name: "s.key_value"})
 
 
 def within(relation: Relation, stretches: Iterable[Stretch], parameters: Parameters) -> str:

@@ -10,7 +10,7 @@ from majordomo.record.database import Connection
 from majordomo.report.questions import cells
 from majordomo.report.questions.cells import Scope
 from majordomo.report.questions.cursors import read_cursor, write_cursor
-from majordomo.report.questions.relations import Parameters, sums
+from majordomo.report.questions.relations import AMOUNTS_OF_ROWS, Parameters, sums
 from majordomo.report.questions.usage import Usage
 from majordomo.report.sql import question
 
@@ -79,7 +79,7 @@ async def runs(connection: Connection, scope: Scope, limit: int = DEFAULT_RUNS, 
         extra=extra,
         names=extra.put(names[:limit], "text[]"),
         sums=sums("a."),
-        amounts=question("cells_of_rows"),
+        amounts=AMOUNTS_OF_ROWS,
     )
     rows = await connection.fetch(statement, *parameters) if names else []
     found = [
@@ -116,7 +116,7 @@ async def _last_seen(
 
 async def tree(connection: Connection, run: str, org_id: UUID | None) -> Tree | None:
     """All of one run; None if there is none (of this organisation)."""
-    statement = question("run_spans").format(sums=sums("a."), amounts=question("cells_of_rows"))
+    statement = question("run_spans").format(sums=sums("a."), amounts=AMOUNTS_OF_ROWS)
     rows = await connection.fetch(statement, run, org_id, MOST_SPANS)
     if not rows:
         return None

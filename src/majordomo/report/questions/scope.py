@@ -1,6 +1,7 @@
 """Which requests a question is about, and from which tables its stretch of time is read cheapest."""
 
 import datetime as dt
+from collections.abc import Iterable
 from uuid import UUID
 
 import msgspec
@@ -76,6 +77,46 @@ def cut(stretch: Stretch, *, daily: bool = True, sums_from: dt.datetime = BEGINN
     return Pieces(
         (since, first_hour), (last_hour, until), (first_hour, first_day), (last_day, last_hour), (first_day, last_day)
     )
+
+
+class Tiers(msgspec.Struct, frozen=True):
+    """A scope's time: what of it is read from rows, what from sums of hours and of days."""
+
+    rows: list[Stretch]
+    hourly: list[Stretch] = []
+    daily: list[Stretch] = []
+
+
+def real(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """Those that are not empty."""
+    return [stretch for stretch in stretches if stretch[0] < stretch[1]]
+
+
+def joined(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """The same time in order, with adjoining stretches as one."""
+    found: list[Stretch] = []
+    for since, until in sorted(stretches):
+        if found and found[-1][1] == since:
+            found[-1] = found[-1][0], until
+        else:
+            found.append((since, until))
+    return found
+
+
+def without(
+    stretches: Iterable[Stretch], starts: Iterable[dt.datetime], length: dt.timedelta
+) -> tuple[list[Stretch], list[Stretch]]:
+    """What is left of some stretches without the periods that begin at ``starts``, and which of these lay within."""
+    left, taken = [], []
+    ordered = sorted(starts)
+    for since, until in stretches:
+        for start in ordered:
+            if since <= start < until:
+                left.append((since, start))
+                taken.append((start, start + length))
+                since = start + length
+        left.append((since, until))
+    return real(left), joined(taken)
 
 
 def _down(moment: dt.datetime, step: dt.timedelta) -> dt.datetime:

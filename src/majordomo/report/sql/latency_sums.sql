@@ -2,5 +2,5 @@
 SELECT {value} AS value, {bucket} AS bucket,
     sum(s.response_times)::text AS response, sum(s.first_byte_times)::text AS first_byte
 FROM {source}
-WHERE s.dimension = '{dimension}' AND {conditions}
+WHERE {conditions}
 GROUP BY 1, 2
