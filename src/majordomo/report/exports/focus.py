@@ -16,7 +16,7 @@ from majordomo.price.pricer import Pricer
 from majordomo.record.database import Connection
 from majordomo.report.exports.columns import Row, Value
 from majordomo.report.exports.cursor import batches
-from majordomo.report.exports.focus_columns import COLUMNS, FIXED, provider_name, service_name, unit
+from majordomo.report.exports.focus_columns import COLUMNS, FIXED, provider_name, service_name, units
 from majordomo.report.exports.meters import Metered, Meters
 from majordomo.report.questions import cells
 from majordomo.report.questions.cells import Scope
@@ -26,12 +26,12 @@ from majordomo.report.sql import question
 
 _NAMES: Final = tuple(column.name for column in COLUMNS)
 _GROUP: Final = (
-    "org_id", "key", "provider", "account", "account_name", "model", "service_tier", "price_version", "geo", "tags",
-    "is_batch", "is_priced",
+    "org_id", "key", "provider", "account", "account_name", "model", "service_tier", "speed", "price_version", "geo",
+    "tags", "is_batch", "is_priced",
 )  # fmt: skip
 _BATCH_ROWS: Final = 1000
 
-_Place = tuple[str | None, str, Decimal | None, Decimal | None]  # model, meter, rate, list rate
+_Place = tuple[str | None, str, int, Decimal | None, Decimal | None]  # model, meter, bracket, rate, list rate
 
 
 class _Sum:
@@ -103,7 +103,7 @@ class _Group:
         """Add one request. Several readings of one meter are one request of it."""
         touched = {}
         for one in readings:
-            place = (one.model, one.meter, one.rate, one.list_rate)
+            place = (one.model, one.meter, one.above, one.rate, one.list_rate)
             touched[place] = found = self._sums.setdefault(place, _Sum())
             found.add(one)
         for found in touched.values():
@@ -113,9 +113,12 @@ class _Group:
         """A row for each meter and rate."""
         told = dict(zip(_GROUP, self.key, strict=True))
         shared = {**FIXED, **_of_group(told, day, scope)}
-        for (model, meter, rate, list_rate), found in self._sums.items():
+        for (model, meter, above, rate, list_rate), found in self._sums.items():
             values = {**shared, **_of_meter(told, model or told["model"], meter), **_amounts(meter, found)}
-            values |= _prices(told, values["SkuId"], meter, rate, list_rate)
+            if rate is not None and list_rate is not None:
+                size = units(meter).priced_size
+                values |= {"ContractedUnitPrice": rate * size, "ListUnitPrice": list_rate * size}
+                values |= _of_price(told, str(values["SkuId"]), above)
             yield tuple(values.get(name) for name in _NAMES)
 
 
@@ -145,44 +148,41 @@ def _of_group(told: dict[str, Any], day: dt.datetime, scope: Scope) -> dict[str,
 
 
 def _of_meter(told: dict[str, Any], model: str | None, meter: str) -> dict[str, Value]:
-    name = model or "unknown model"
+    named = [model] if model else []
     return {
-        "ChargeDescription": f"{name}, {meter.replace('_', ' ')}, {service_name(told['provider'])}",
-        "ResourceId": model,
-        "ResourceName": model,
-        "SkuId": f"{name}/{meter}",
+        "ChargeDescription": ", ".join([*named, meter.replace("_", " "), service_name(told["provider"])]),
+        "ResourceId": model or None,
+        "ResourceType": "Model" if model else None,
+        "SkuId": "/".join([*named, meter]),
         "SkuMeter": meter,
     }
 
 
 def _amounts(meter: str, found: _Sum) -> dict[str, Value]:
-    name, size = unit(meter)
-    quantity = Decimal(found.count) / size
+    of = units(meter)
     return {
         "BilledCost": found.cost,
         "EffectiveCost": found.cost,
         "ContractedCost": found.cost,
         "ListCost": found.list_cost,
-        "ConsumedQuantity": quantity,
-        "ConsumedUnit": name,
-        "PricingQuantity": quantity,
-        "PricingUnit": name,
+        "ConsumedQuantity": Decimal(found.count) / of.consumed_size,
+        "ConsumedUnit": of.consumed,
+        "PricingQuantity": Decimal(found.count) / of.priced_size,
+        "PricingUnit": of.priced,
         "x_Requests": found.requests,
     }
 
 
-def _prices(
-    told: dict[str, Any], sku: Value, meter: str, rate: Decimal | None, list_rate: Decimal | None
-) -> dict[str, Value]:
-    """Unit prices, and what tells them apart: prices, tier, and the rate itself, as long prompts have others."""
-    if rate is None or list_rate is None:
-        return {}
-    size = unit(meter)[1]
-    tier = "batch" if told["is_batch"] else told["service_tier"] or "standard"
-    details = {"x_ServiceTier": tier, "x_PriceVersion": told["price_version"]}
+def _of_price(told: dict[str, Any], sku: str, above: int) -> dict[str, Value]:
+    """Which of a SKU's prices it is. Neither amount nor version is in the id: it is the same whenever they change."""
+    details = {"x_ServiceTier": "batch" if told["is_batch"] else told["service_tier"] or "standard"}
+    if told["speed"]:
+        details["x_Speed"] = told["speed"]
+    if told["geo"]:
+        details["x_Region"] = told["geo"]
+    if above:
+        details["x_PromptTokens"] = f">{above}"
     return {
-        "ContractedUnitPrice": rate * size,
-        "ListUnitPrice": list_rate * size,
         "SkuPriceDetails": msgspec.json.encode(details).decode(),
-        "SkuPriceId": f"{sku}/{tier}/{told['price_version']}/{list_rate * size:f}",
+        "SkuPriceId": "/".join([sku, *details.values()]),
     }

@@ -2,7 +2,10 @@
 
 from typing import Final
 
+import msgspec
+
 from majordomo.report.exports.columns import Column, Kind
+from majordomo.report.exports.meters import BY_REQUEST, TOOLS
 from majordomo.report.questions.billed import UNITS
 
 _TEXT, _JSON, _, _DECIMAL, _TIME, _BOOLEAN = Kind
@@ -39,7 +42,6 @@ COLUMNS: Final = (
     Column("RegionId", _TEXT),
     Column("RegionName", _TEXT),
     Column("ResourceId", _TEXT),
-    Column("ResourceName", _TEXT),
     Column("ResourceType", _TEXT),
     Column("ServiceCategory", _TEXT),
     Column("ServiceName", _TEXT),
@@ -65,7 +67,6 @@ FIXED: Final = {
     "ChargeCategory": "Usage",
     "ChargeFrequency": "Usage-Based",
     "PricingCategory": "Standard",
-    "ResourceType": "Model",
     "ServiceCategory": "AI and Machine Learning",
     "ServiceSubcategory": "Generative AI",
     "SubAccountType": "Gateway key",
@@ -86,15 +87,25 @@ _PROVIDERS: Final = {
     "together": "Together AI",
 }
 
-#: Words for what ``UNITS`` counts, and how many of it are one.
+
+class Units(msgspec.Struct, frozen=True):
+    """What a meter is consumed and priced in, and how many of its counts are one of each."""
+
+    consumed: str
+    consumed_size: int
+    priced: str
+    priced_size: int
+
+
+#: By what ``UNITS`` counts. Priced as providers' price lists do; but by the second, as a minute has no exact part.
 _UNITS: Final = {
-    "tokens": ("Tokens", 1),
-    "calls": ("Calls", 1),
-    "queries": ("Queries", 1),
-    "characters": ("Characters", 1),
-    "ms": ("Seconds", 1000),
-    "images": ("Images", 1),
-    "requests": ("Requests", 1),
+    "tokens": Units("Tokens", 1, "1000000 Tokens", 1_000_000),
+    "calls": Units("Calls", 1, "1000 Calls", 1000),
+    "queries": Units("Queries", 1, "1000 Queries", 1000),
+    "characters": Units("Characters", 1, "1000000 Characters", 1_000_000),
+    "ms": Units("Seconds", 1000, "Seconds", 1000),
+    "images": Units("Images", 1, "Images", 1),
+    "requests": Units("Requests", 1, "Requests", 1),
 }
 
 
@@ -108,6 +119,7 @@ def service_name(provider: str) -> str:
     return "Gemini API" if provider.startswith("gemini") else f"{provider_name(provider)} API"
 
 
-def unit(meter: str) -> tuple[str, int]:
-    """The unit of a meter, and how many of the meter's counts are one."""
-    return ("Requests", 1) if meter == "tools" else _UNITS[UNITS.get(meter, "tokens")]
+def units(meter: str) -> Units:
+    """What a meter is consumed and priced in."""
+    by_request = meter == TOOLS or meter.endswith(BY_REQUEST)
+    return _UNITS["requests" if by_request else UNITS.get(meter, "tokens")]

@@ -14,6 +14,10 @@ from majordomo.price.card import Card, Kind, PriceBook
 from majordomo.price.pricer import MAX_CARDS, Pricer
 from majordomo.report.questions.billed import BilledBucket, billed_buckets, rated_buckets
 
+#: The meter of what tools cost, and how others end of whose cost the row tells no count: each is one a request.
+TOOLS: Final = "tools"
+BY_REQUEST: Final = "_by_request"
+
 _NOTHING: Final = Decimal(0)
 _FEMTO: Final = Decimal(1).scaleb(-15)
 
@@ -23,7 +27,7 @@ _CLASSES: Final = (
     ("cache_read", "cache_read_cost"),
     ("cache_write", "cache_creation_cost"),
     ("output", "output_cost"),
-    ("tools", "tool_cost"),
+    (TOOLS, "tool_cost"),
 )
 
 
@@ -37,6 +41,7 @@ class Metered(msgspec.Struct, frozen=True):
     list_rate: Decimal | None
     cost: Decimal | None  # None: no price is known
     list_cost: Decimal | None
+    above: int = 0  # the bracket of its rate: for prompts of more tokens than this
 
 
 class Rates:
@@ -67,8 +72,8 @@ class Meters:
         self._list = Rates(Pricer(PriceBook(book.catalogue, layers), pricer.version)) if discounted else None
 
     def read(self, row: Mapping[str, Any]) -> list[Metered]:
-        """A row's meters. ``row``: as ``request`` gives it, or those of its columns that are billed by."""
-        buckets = billed_buckets(row, self._rates)
+        """A row's meters, if they read anything. ``row``: as ``request`` gives it, or what of it is billed by."""
+        buckets = [one for one in billed_buckets(row, self._rates) if one.count]
         if row["total_cost"] is None:
             return [Metered(one.model, one.bucket, one.count, None, None, None, None) for one in buckets] or _uncosted(
                 row
@@ -76,12 +81,13 @@ class Meters:
         if not buckets or any(one.cost is None for one in buckets):
             return _by_class(row)
         return [
-            Metered(one.model, one.bucket, one.count, one.rate, listed, one.cost, _times(listed, one))
+            Metered(one.model, one.bucket, one.count, one.rate, listed, one.cost, _times(listed, one), one.above)
             for one, listed in zip(buckets, self._list_rates(row, buckets), strict=True)
         ]
 
     def _list_rates(self, row: Mapping[str, Any], buckets: Sequence[BilledBucket]) -> list[Decimal | None]:
         listed = rated_buckets(row, self._list) if self._list is not None else None
+        listed = listed and [one for one in listed if one.count]
         if listed is None or [one.bucket for one in listed] != [one.bucket for one in buckets]:
             return [one.rate for one in buckets]
         return [one.rate for one in listed]
@@ -95,11 +101,13 @@ def _by_class(row: Mapping[str, Any]) -> list[Metered]:
     """The recorded costs by class, whatever they add up to; what a class lacks to the total is the tools'."""
     counts = _counts(row)
     costs = {name: row[column] or _NOTHING for name, column in _CLASSES}
-    costs["tools"] += row["total_cost"] - sum(costs.values())
+    costs[TOOLS] += row["total_cost"] - sum(costs.values())
     found = []
     for name, cost in costs.items():
         count = counts[name]
-        if count or cost:
+        if cost and not count:  # such as speech by its characters: in what it was counted is not known
+            name, count = name if name == TOOLS else name + BY_REQUEST, 1
+        if count:
             rate = _rate(cost, count)
             found.append(Metered(row["model"], name, count, rate, rate, cost, cost))
     return found
@@ -116,13 +124,11 @@ def _counts(row: Mapping[str, Any]) -> dict[str, int]:
         "cache_read": cached,
         "cache_write": written,
         "output": row["output_tokens"] or 0,
-        "tools": 1 if row["tool_cost"] else 0,
+        TOOLS: 0,
     }
 
 
 def _rate(cost: Decimal, count: int) -> Decimal | None:
     """The rate that gives the cost exactly; None if no whole number of femto-dollars does."""
-    if not count:
-        return None
     rate = (cost / count).quantize(_FEMTO)
     return rate if rate * count == cost else None

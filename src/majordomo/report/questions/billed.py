@@ -31,6 +31,7 @@ class BilledBucket(msgspec.Struct, frozen=True):
     count: int
     rate: Decimal | None  # USD for one
     cost: Decimal | None
+    above: int = 0  # the bracket of its rate: for prompts of more tokens than this
 
 
 def billed_buckets(row: Mapping[str, Any], cards: Cards | None) -> list[BilledBucket]:
@@ -59,14 +60,14 @@ def rated_buckets(row: Mapping[str, Any], cards: Cards) -> list[BilledBucket] | 
         speed, geo, batch = billed.get("speed"), billed.get("geo"), bool(billed.get("batch"))
         kind = Kind(row["provider"], model, row["service_tier"], speed, geo, batch)
         card = cards.card(kind, at_us)
-        rates = _rates(card, part)
+        above, rates = _bracket(card, part)
         for bucket, count in part.counts.items():
             if bucket not in rates:
                 if count:
                     return None
                 continue
             rate = rates[bucket][1]
-            lines.append(BilledBucket(model, bucket.value, count, usd(rate), usd(rate * count)))
+            lines.append(BilledBucket(model, bucket.value, count, usd(rate), usd(rate * count), above))
         if number == 0 and card.request_fee:
             lines.append(BilledBucket(model, REQUEST_FEE, 1, usd(card.request_fee), usd(card.request_fee)))
     return lines
@@ -80,12 +81,12 @@ def _parts(row: Mapping[str, Any]) -> list[Part]:
         return []
 
 
-def _rates(card: Card, part: Part) -> Rates:
-    """The rates of the bracket that the prompt's length is in."""
+def _bracket(card: Card, part: Part) -> tuple[int, Rates]:
+    """The bracket that the prompt's length is in: more tokens than so many, and its rates."""
     prompt = part.context
     if prompt is None:
         prompt = sum(count for bucket, count in part.counts.items() if bucket in PROMPT_BUCKETS)
-    return next((rates for above, rates in card.longer if prompt > above), card.rates)
+    return next(((above, rates) for above, rates in card.longer if prompt > above), (0, card.rates))
 
 
 #: Buckets counted in something else than tokens, and in what.

@@ -70,6 +70,7 @@ class BilledOut(BaseModel):
     count: int
     rate: Usd | None = Field(description="USD for one")
     cost: Usd | None
+    above: int = Field(description="the rate is that of prompts of more tokens than this; 0: of all, or the shortest")
 
 
 class RequestAnswer(BaseModel):
