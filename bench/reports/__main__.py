@@ -18,7 +18,7 @@ from bench.contender import ROOT
 from bench.journal_to_postgres import database
 from bench.processes import Crew, free_port
 from bench.product import Product
-from bench.reports import data, ingest, measuring, tables, weight
+from bench.reports import data, ingest, measuring, rollups, tables, weight
 from bench.reports.data import Made
 from bench.reports.measuring import Gateway
 from majordomo.record import sign_in, users
@@ -28,6 +28,8 @@ from majordomo.record.migrate import migrate
 PARTS = ("panels", "overview", "weight", "ingest", "documented_sql")
 ROWS = 10_000_000
 INGEST_ROWS = 200_000
+#: When the gateway has begun to look what there is to do.
+_FIRST_LOOK_SECONDS = 15.0
 WIDTH = 132  # of the tables, where the output is not a terminal
 
 
@@ -43,6 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mdm-bench-") as logs, Crew(Path(logs)) as crew:
         product = Product(crew, given.data, free_port())
         product.start()
+        asyncio.run(_settle(product, made, console))
         results = asyncio.run(_measure(product, made, given, console))
     tables.show(console, results)
     folder = ROOT / "artefacts" / "bench"
@@ -77,6 +80,15 @@ def _make(folder: Path, rows: int, console: Console) -> Made:
             progress.update(tasks[what], completed=done, total=of)
 
         return asyncio.run(data.make(dsn, rows, say))
+
+
+async def _settle(product: Product, made: Made, console: Console) -> None:
+    """Wait until the gateway has priced what it can and summed what that changed."""
+    dsn = product.cli("db", "url").splitlines()[-1]
+    await asyncio.sleep(_FIRST_LOOK_SECONDS)
+    while waiting := await rollups.waiting(dsn, made.until):
+        console.print(f"[dim]{waiting:,} hours and days are still being summed[/]", highlight=False)
+        await asyncio.sleep(_FIRST_LOOK_SECONDS)
 
 
 async def _measure(product: Product, made: Made, given: argparse.Namespace, console: Console) -> dict[str, Any]:

@@ -48,6 +48,17 @@ async def build_pairs(dsn: str, say: Callable[[str, int, int], None]) -> None:
         await connection.close()
 
 
+async def waiting(dsn: str, until: dt.datetime) -> int:
+    """How many hours and days before ``until`` are not summed by two dimensions."""
+    connection = await connect(dsn, purpose="bench")
+    try:
+        return int(
+            await connection.fetchval("SELECT count(*) FROM pair_periods WHERE is_due AND bucket_start < $1", until)
+        )
+    finally:
+        await connection.close()
+
+
 async def check_sums(connection: "asyncpg.Connection[asyncpg.Record]", names: Sequence[str]) -> None:
     """Compare every amount with the rows.
 

@@ -13,7 +13,7 @@ import pytest
 
 from majordomo.places import Places
 from majordomo.record import embedded
-from majordomo.record.postgres_cluster import ClusterError, clean_environment
+from majordomo.record.postgres_cluster import ClusterError, clean_environment, shared_buffers
 from majordomo.record.postgres_server import ServerBusyError, probe
 from majordomo.settings import Settings
 
@@ -263,3 +263,8 @@ def test_a_server_that_cannot_start_says_its_last_words(own_data_dir):
         embedded.database_for(settings_for(own_data_dir), migrated=False),
     ):
         pass
+
+
+def test_pages_are_kept_in_a_share_of_the_memory_within_bounds() -> None:
+    gigabytes = {memory: shared_buffers(memory << 30) >> 20 for memory in (1, 2, 4, 8, 64)}
+    assert gigabytes == {1: 64, 2: 64, 4: 128, 8: 256, 64: 512}

@@ -244,7 +244,9 @@ def test_two_processes_never_sum_at_once(ask: Ask, postgres_dsn: str, tmp_path: 
     assert ask(both) == 0
 
 
-def test_the_migration_finds_all_hours_and_days_of_before(sql: Any, postgres_dsn: str, tmp_path: Path) -> None:
+def test_the_migration_finds_all_hours_and_days_of_before(
+    ask: Ask, sql: Any, postgres_dsn: str, tmp_path: Path
+) -> None:
     record(postgres_dsn, tmp_path / "1", varied(100, START_US, SPAN_US))
     (migration,) = [one for one in migrations() if one.name == "pairs"]
     query = "SELECT org_id, tier, bucket_start, is_current, is_due FROM pair_periods ORDER BY 1, 2, 3"
@@ -252,16 +254,9 @@ def test_the_migration_finds_all_hours_and_days_of_before(sql: Any, postgres_dsn
     assert len(written) > 40
     sql("DROP TABLE pair_periods, usage_by_pair_hourly, usage_by_pair_daily")
 
-    async def migrate(connection: asyncpg.Connection[Any]) -> None:
+    async def run(connection: Connection) -> None:
         async with connection.transaction():
             await connection.execute(migration.sql)
 
-    async def run() -> None:
-        connection = await asyncpg.connect(postgres_dsn)
-        try:
-            await migrate(connection)
-        finally:
-            await connection.close()
-
-    asyncio.run(run())
+    ask(run)
     assert sql(query) == written

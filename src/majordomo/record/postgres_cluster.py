@@ -25,7 +25,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from majordomo.death_signal import set_death_signal
 from majordomo.places import PASSABLE, PRIVATE, SHORT_BASE, Places, make_directory, make_own_directory
@@ -50,7 +50,6 @@ NEEDED_FREE_BYTES = 300 * 1024 * 1024
 #: Tuned for a small neighbour of the gateway: some 20 MB at rest, a few connections, and a recovery of seconds.
 TUNING: Mapping[str, str] = {
     "max_connections": "60",
-    "shared_buffers": "64MB",
     "work_mem": "8MB",
     "maintenance_work_mem": "64MB",
     "effective_cache_size": "1GB",
@@ -78,6 +77,14 @@ TUNING: Mapping[str, str] = {
     "log_min_error_statement": "panic",
     "log_parameter_max_length_on_error": "0",
 }
+
+#: Share of the machine's memory that the server keeps pages in, and its bounds (bytes). It is taken as it is used: a
+#: server at rest has little of it. With less, reports copy the same pages from the system again and again.
+BUFFERS_SHARE: Final = 1 / 32
+LEAST_BUFFERS: Final = 64 * 1024 * 1024
+MOST_BUFFERS: Final = 512 * 1024 * 1024
+
+_CONTAINER_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 
 #: Variables that PostgreSQL's programs may see. PGPORT, PGDATA or a bad LANG from the shell must not reach them.
 _KEPT_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
@@ -270,7 +277,7 @@ class Cluster:
             os.chown(self.socket_dir, self.account.uid, self.account.gid, follow_symlinks=False)
 
     def _write_configuration(self, major: int) -> None:
-        tuning = dict(TUNING)
+        tuning = {**TUNING, "shared_buffers": f"{shared_buffers(_memory()) >> 20}MB"}
         if major >= 18:
             tuning["io_method"] = "sync"  # three processes fewer; what is read here lies in the page cache
         if _shared_memory_is_small():
@@ -283,6 +290,20 @@ class Cluster:
         if self.tcp_port:
             hba += f"host all {ROLE} 127.0.0.1/32 scram-sha-256\n"
         _write_readable(self.home / "hba.conf", hba)
+
+
+def shared_buffers(memory: int) -> int:
+    """The bytes of pages that a server keeps on a machine with so many bytes of memory."""
+    return int(min(MOST_BUFFERS, max(LEAST_BUFFERS, memory * BUFFERS_SHARE)))
+
+
+def _memory() -> int:
+    """Bytes that this machine, or this container, has."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(machine, int(_CONTAINER_LIMIT.read_text()))
+    except (OSError, ValueError):  # not there, or "max"
+        return machine
 
 
 def cluster_major(home: Path) -> int | None:

@@ -79,6 +79,9 @@ CREATE INDEX llm_requests_unpriced ON llm_requests (requested_at)
 CREATE INDEX llm_requests_failed ON llm_requests (requested_at)
     INCLUDE (org_id, majordomo_api_key_id, provider, model, status_code, outcome, error_type)
     WHERE status_code >= 400 OR outcome IN ('provider_broke', 'refused', 'gateway_stopped', 'lost');
+CREATE INDEX llm_requests_failed_metadata ON llm_requests
+    USING gin (indexed_metadata jsonb_path_ops) WITH (fastupdate = on)
+    WHERE status_code >= 400 OR outcome IN ('provider_broke', 'refused', 'gateway_stopped', 'lost');
 CREATE INDEX llm_requests_uncertain ON llm_requests (requested_at)
     INCLUDE (org_id, majordomo_api_key_id, provider, model, usage_state, outcome)
     WHERE usage_state = 'estimated' OR outcome = 'lost';
@@ -90,6 +93,7 @@ CREATE INDEX llm_requests_claude_session ON llm_requests (claude_session_id, req
 CREATE INDEX llm_requests_run ON llm_requests USING hash (trace_id) WHERE trace_id IS NOT NULL;
 -- And by time: a page of runs is found by walking back through their requests.
 CREATE INDEX llm_requests_runs_by_time ON llm_requests (requested_at) WHERE trace_id IS NOT NULL;
+CREATE INDEX llm_requests_runs_of_key ON llm_requests (majordomo_api_key_id, requested_at) WHERE trace_id IS NOT NULL;
 
 CREATE TABLE api_keys (
     id              uuid PRIMARY KEY,

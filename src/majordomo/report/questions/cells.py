@@ -1,7 +1,7 @@
 """Which cells a question about usage is answered from, and the statement that adds them up."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Final
@@ -24,7 +24,7 @@ _IN_SUMS_BY_MODEL: Final = frozenset(
     (Dimension("provider"), Dimension("model"), relations.PROVIDER_AND_MODEL, Dimension("key"))
 )
 _KEY: Final = Dimension("key")
-#: Stretches of rows in one statement. With more of them the sums are behind by so much that all is read from the rows.
+#: Stretches of time that sums may lack. With more of them they are so far behind that they do not serve.
 MOST_STRETCHES: Final = 24
 
 #: What values can be ordered by, foremost first.
@@ -122,36 +122,62 @@ def _bucket(relation: Relation, starts: Sequence[dt.datetime], parameters: Param
 def _conditions(relation: Relation, stretches: Sequence[Stretch], scope: Scope, parameters: Parameters) -> list[str]:
     conditions = [relations.within(relation, stretches, parameters)]
     if scope.org_id is not None:
-        conditions.append(f"{relation.org} = {parameters.put(scope.org_id, 'uuid')}")
+        conditions.append(relations.of_org(relation, scope.org_id, parameters))
     first = min((since for since, _ in stretches), default=scope.since)
     return conditions + relations.matching(relation, scope.filters, scope.known.metadata, parameters, first)
 
 
-async def _parts(
-    connection: Connection, scope: Scope, wanted: Wanted, parameters: Parameters
-) -> list[tuple[Relation, list[Stretch]]]:
-    """The relations that the scope's time is read from, each with its stretches of it."""
+Part = tuple[Relation, list[Stretch]]
+_Make = Callable[[str], Relation]
+
+
+async def _parts(connection: Connection, scope: Scope, wanted: Wanted, parameters: Parameters) -> list[Part]:
+    """The relations that the scope's time is read from, each with its stretches of it.
+
+    Sums by two dimensions have the fewest cells. Where they lack an hour, sums that are always current stand in, if
+    there are any, and else the rows.
+    """
     needed = needed_by(scope, wanted.by)
-    make: Callable[[str], Relation] | None = None
-    cut_up = Tiers(real([scope.stretch]))
-    if needed <= _IN_SUMS_BY_MODEL:
-        make = relations.by_model
-        cut_up = tiers(scope, wanted.starts)
-    elif len(keys := [one for one in needed if one.is_metadata]) == 1 and needed <= {keys[0], _KEY}:
+    cut_up = tiers(scope, wanted.starts)
+    has_days = bool(cut_up.daily)
+    parts: list[Part] = []
+    if (pair := pair_for(needed)) is None:
+        cut_up = Tiers(cut_up.rows, unsummed=joined([*cut_up.hourly, *cut_up.daily]))
+    else:
+        cut_up = await in_pairs(connection, scope, cut_up, pair)
+        parts += _read(partial(relations.by_pair, *pair, parameters), cut_up)
+    rows, lacking = cut_up.rows, cut_up.unsummed
+    make, sums_from = _always_current(needed, scope, parameters)
+    if make is not None:
+        again = _tiered(lacking, daily=has_days, sums_from=sums_from)
+        parts += _read(make, again)
+        lacking = again.rows
+    if rows or lacking:
+        parts.append((relations.rows_with(needed), joined([*rows, *lacking])))
+    return parts
+
+
+def _read(make: _Make, cut_up: Tiers) -> list[Part]:
+    return [(make(tier), found) for tier, found in (("hourly", cut_up.hourly), ("daily", cut_up.daily)) if found]
+
+
+def _always_current(
+    needed: Collection[Dimension], scope: Scope, parameters: Parameters
+) -> tuple[_Make | None, dt.datetime]:
+    """Sums that are written with the rows, if some tell these dimensions; and since when."""
+    if _IN_SUMS_BY_MODEL.issuperset(needed):
+        return relations.by_model, BEGINNING
+    keys = [one for one in needed if one.is_metadata]
+    if len(keys) == 1 and {keys[0], _KEY}.issuperset(needed):
         since = scope.known.metadata.get(keys[0].name, MetadataKey()).summed_since
         if since is not None:
-            make = partial(relations.by_metadata, keys[0].name, parameters)
-            cut_up = tiers(scope, wanted.starts, min(since + ACTIVATION_LAG, END))
-    if make is None and (pair := pair_for(needed)) is not None:
-        make = partial(relations.by_pair, *pair, parameters)
-        cut_up = await summed_in_pairs(connection, scope, tiers(scope, wanted.starts), pair)
-    parts = [(relations.rows_with(needed), cut_up.rows)]
-    if make is not None:
-        parts += [(make(tier), left) for tier, left in (("hourly", cut_up.hourly), ("daily", cut_up.daily)) if left]
-    return [(relation, stretches) for relation, stretches in parts if stretches]
+            return partial(relations.by_metadata, keys[0].name, parameters), min(
+                since, END - ACTIVATION_LAG
+            ) + ACTIVATION_LAG
+    return None, BEGINNING
 
 
-def tiers(scope: Scope, starts: Sequence[dt.datetime], sums_from: dt.datetime = BEGINNING) -> Tiers:
+def tiers(scope: Scope, starts: Sequence[dt.datetime]) -> Tiers:
     """The scope's time, cut. Sums of an hour or day serve only where no bucket begins within one.
 
     So in a zone half an hour off, days are hours with one hour of rows at each midnight.
@@ -160,25 +186,31 @@ def tiers(scope: Scope, starts: Sequence[dt.datetime], sums_from: dt.datetime = 
     within_hours = [start for start in inner if start.minute or start.second]
     since, until = scope.stretch
     if not within_hours:
-        cut_up = cut(scope.stretch, daily=not any(start.hour for start in inner), sums_from=sums_from)
-        hourly = real((cut_up.hourly_before, cut_up.hourly_after))
-        return Tiers(real((cut_up.raw_before, cut_up.raw_after)), hourly, real((cut_up.daily,)))
+        return _tiered([scope.stretch], daily=not any(start.hour for start in inner))
     bounds = [since, *(start for start in within_hours if start < until), until]
-    found = [cut(part, daily=False, sums_from=sums_from) for part in pairwise(bounds)]
-    rows = real(stretch for one in found for stretch in (one.raw_before, one.raw_after))
-    return Tiers(joined(rows), real(one.hourly_before for one in found))
+    return _tiered(pairwise(bounds), daily=False)
 
 
-async def summed_in_pairs(connection: Connection, scope: Scope, cut_up: Tiers, pair: tuple[str, str]) -> Tiers:
-    """The same time with all that is not summed by this pair, or not as it is now, read from the rows."""
+def _tiered(stretches: Iterable[Stretch], *, daily: bool, sums_from: dt.datetime = BEGINNING) -> Tiers:
+    found = [cut(stretch, daily=daily, sums_from=sums_from) for stretch in stretches]
+    return Tiers(
+        joined(real(part for one in found for part in (one.raw_before, one.raw_after))),
+        real(part for one in found for part in (one.hourly_before, one.hourly_after)),
+        real(one.daily for one in found),
+    )
+
+
+async def in_pairs(connection: Connection, scope: Scope, cut_up: Tiers, pair: tuple[str, str]) -> Tiers:
+    """The same time; ``unsummed`` is what is not summed by this pair, or not as it is now."""
     since, until = scope.stretch
     stale = await connection.fetch(question("pair_periods_stale"), scope.org_id, since, until, list(pair))
     days = [row["bucket_start"] for row in stale if row["tier"] == "daily"]
     hours = [row["bucket_start"] for row in stale if row["tier"] == "hourly"]
-    daily, by_hours = without(cut_up.daily, days, DAY)
-    hourly, by_rows = without(joined([*cut_up.hourly, *by_hours]), hours, HOUR)
-    rows = joined([*cut_up.rows, *by_rows])
-    return Tiers(rows, hourly, daily) if len(rows) <= MOST_STRETCHES else Tiers(real([scope.stretch]))
+    daily, in_hours = without(cut_up.daily, days, DAY)
+    hourly, unsummed = without(joined([*cut_up.hourly, *in_hours]), hours, HOUR)
+    if len(unsummed) > MOST_STRETCHES:
+        return Tiers(cut_up.rows, unsummed=joined([*cut_up.hourly, *cut_up.daily]))
+    return Tiers(cut_up.rows, hourly, daily, unsummed)
 
 
 def needed_by(scope: Scope, by: Dimension | None) -> frozenset[Dimension]:
@@ -200,7 +232,7 @@ def over_rows(
     Filled in: its ``{source}`` and ``{conditions}``, the ``{value}`` of the dimension ``by``, the number of the
     ``{bucket}`` (from 1; 0 without ``starts``), and what else is given. ``extra``: parameters that this refers to.
     """
-    rows = relations.rows_with(scope.dimensions | ({by} if by else frozenset()))
+    rows = relations.rows_with(needed_by(scope, by))
     return over(rows, scope, statement, by, starts, stretches, extra, **filled)
 
 

@@ -94,17 +94,17 @@ async def _cells(connection: Connection, scope: Scope, by: Dimension | None, sta
     needed = cells.needed_by(scope, by)
     found: _Cells = {}
     tiers = cells.tiers(scope, starts)
-    pair = pair_for(needed)
+    pair = pair_for(needed, histograms=True)
     extra = Parameters()
     if len(needed) <= 1 and needed <= _SUMMED:
         make = partial(relations.latency, next(iter(needed), None))
-    elif pair is not None and pair[0] == "model":
+    elif pair is not None:
         make = partial(relations.by_pair, *pair, extra)
-        tiers = await cells.summed_in_pairs(connection, scope, tiers, pair)
+        tiers = await cells.in_pairs(connection, scope, tiers, pair)
     else:
         await _read_rows(connection, scope, by, starts, [scope.stretch], found)
         return found
-    await _read_rows(connection, scope, by, starts, tiers.rows, found)
+    await _read_rows(connection, scope, by, starts, tiers.in_rows, found)
     for tier, real in (("hourly", tiers.hourly), ("daily", tiers.daily)):
         if real:
             extra.clear()

@@ -8,17 +8,17 @@ from majordomo.report.questions.dimensions import METADATA_PREFIX, Dimension
 
 _BY_MODEL: Final = {"model": "model", "provider": "model", "provider_and_model": "model"}
 _SPELT: Final = {name: name for name in pairs.BUILT_IN} | _BY_MODEL
-#: What a question about one dimension, or about none, is read by besides.
-_BESIDES: Final = ("model", "key")
+#: What a question about fewer dimensions is read by besides: what has few values comes first.
+_BESIDES: Final = ("query_class", "model")
 
 
-def pair_for(needed: Collection[Dimension]) -> tuple[str, str] | None:
-    """The pair that tells all of these dimensions apart; None if no pair does."""
+def pair_for(needed: Collection[Dimension], *, histograms: bool = False) -> tuple[str, str] | None:
+    """The pair that tells all of these dimensions apart, and has ``histograms`` if asked for; None if no pair does."""
     spelt = {METADATA_PREFIX + one.name if one.is_metadata else _SPELT.get(one.name) for one in needed}
-    for besides in _BESIDES:
+    for besides in reversed(_BESIDES) if histograms else _BESIDES:
         if len(spelt) < 2:
             spelt.add(besides)
     if len(spelt) > 2 or None in spelt:
         return None
     pair = pairs.pair_of(*(one for one in spelt if one is not None))
-    return pair if pairs.is_summed(pair) else None
+    return pair if pairs.is_summed(pair) and (pair[0] == "model" or not histograms) else None

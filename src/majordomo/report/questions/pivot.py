@@ -82,9 +82,9 @@ async def _uncertain(connection: Connection, scope: Scope) -> tuple[int, int]:
     pair = pair_for(scope.dimensions)
     cut_up = Tiers([scope.stretch])
     if pair is not None:
-        cut_up = await cells.summed_in_pairs(connection, scope, cells.tiers(scope, ()), pair)
+        cut_up = await cells.in_pairs(connection, scope, cells.tiers(scope, ()), pair)
     estimated = lost = 0
-    for tier, stretches in (("rows", cut_up.rows), ("hourly", cut_up.hourly), ("daily", cut_up.daily)):
+    for tier, stretches in (("rows", cut_up.in_rows), ("hourly", cut_up.hourly), ("daily", cut_up.daily)):
         if not stretches:
             continue
         if tier == "rows":

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import product
 from math import prod
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 
@@ -75,6 +76,7 @@ class Relation(msgspec.Struct, frozen=True):
     columns: Mapping[str, str]
     amounts: str
     org: str
+    is_rows: bool = False
     metadata: Mapping[str, str] | None = None  # of sums: an expression for each metadata key; None: the rows have all
 
     def value(self, of: Dimension, parameters: Parameters) -> str:
@@ -107,6 +109,7 @@ _ROWS_WITH_DETAILS: Final = Relation(
     _BUILT_IN_ON_ROWS,
     AMOUNTS_OF_ROWS,
     "r.org_id",
+    is_rows=True,
 )
 
 
@@ -145,7 +148,7 @@ def by_pair(first: str, second: str, parameters: Parameters, tier: str) -> Relat
     metadata = {
         name.removeprefix(pairs.METADATA_PREFIX): value for name, value in values.items() if name not in pairs.BUILT_IN
     }
-    return Relation(source, "s.bucket_start", columns, ", ".join(AMOUNTS), "s.org_id", metadata)
+    return Relation(source, "s.bucket_start", columns, ", ".join(AMOUNTS), "s.org_id", metadata=metadata)
 
 
 def by_metadata(key_name: str, parameters: Parameters, tier: str) -> Relation:
@@ -159,6 +162,15 @@ def by_metadata(key_name: str, parameters: Parameters, tier: str) -> Relation:
     source = question("sums_by_metadata").format(tier=tier, key_name=name, amounts=amounts, less=less)
     columns = {"key": "s.majordomo_api_key_id::text"}
     return Relation(source, "s.bucket_start", columns, amounts, "s.org_id", metadata={key_name: "s.key_value"})
+
+
+def of_org(relation: Relation, org_id: UUID, parameters: Parameters) -> str:
+    """The condition that a row is an organisation's.
+
+    Of rows, in words that no index knows: the primary key has it, too, and reading all of that saves no row.
+    """
+    condition = f"{relation.org} = {parameters.put(org_id, 'uuid')}"
+    return f"({condition}) IS TRUE" if relation.is_rows else condition
 
 
 def within(relation: Relation, stretches: Iterable[Stretch], parameters: Parameters) -> str:
@@ -178,12 +190,15 @@ def matching(
     parameters: Parameters,
     since: dt.datetime = BEGINNING,
 ) -> list[str]:
-    """One condition for each filter; more of them where an index can find the rows. ``since``: none is from before."""
-    conditions = [_condition(relation, chosen, parameters) for chosen in filters]
-    if relation.metadata is not None:
-        return conditions
-    indexed = [chosen for chosen in filters if _is_indexed(chosen, metadata)]
-    return _through_index(indexed, metadata, since, parameters) + conditions
+    """What all rows that pass the filters, and no others, are. ``since``: none is from before.
+
+    A filter by an active metadata key is looked up in the index; only where older rows may be missing from that, the
+    row's own metadata is looked at besides: the planner cannot tell how many rows pass that, and is misled.
+    """
+    indexed = [] if relation.metadata is not None else [chosen for chosen in filters if _is_indexed(chosen, metadata)]
+    found, is_whole = _through_index(indexed, metadata, since, parameters)
+    looked_at = [chosen for chosen in filters if not (is_whole and chosen in indexed)]
+    return found + [_condition(relation, chosen, parameters) for chosen in looked_at]
 
 
 def _is_indexed(chosen: Filter, metadata: Mapping[str, MetadataKey]) -> bool:
@@ -194,23 +209,28 @@ def _is_indexed(chosen: Filter, metadata: Mapping[str, MetadataKey]) -> bool:
 
 def _through_index(
     indexed: Sequence[Filter], metadata: Mapping[str, MetadataKey], since: dt.datetime, parameters: Parameters
-) -> list[str]:
-    """What is true besides of every row that passes filters by active metadata keys, and has an index.
+) -> tuple[list[str], bool]:
+    """What is true of every row that passes filters by active metadata keys, and has an index; whether only of these.
 
     Several filters are asked for at once, so that the index intersects them before a row is read.
     """
     if not indexed:
-        return []
-    if prod(len(chosen.values) for chosen in indexed) > MOST_COMBINATIONS:
-        return [one for chosen in indexed for one in _through_index([chosen], metadata, since, parameters)]
+        return [], True
+    together = prod(len(chosen.values) for chosen in indexed) <= MOST_COMBINATIONS
+    conditions = [_found(part, parameters) for part in ([indexed] if together else [[chosen] for chosen in indexed])]
+    trusted = max(metadata[chosen.dimension.name].indexed_since or END for chosen in indexed)
+    if trusted <= BEGINNING or (trusted := min(trusted, END - ACTIVATION_LAG) + ACTIVATION_LAG) <= since:
+        return conditions, True
+    before = f"r.requested_at < {parameters.put(trusted, 'timestamptz')}"
+    return [f"({condition} OR {before})" for condition in conditions], False
+
+
+def _found(indexed: Sequence[Filter], parameters: Parameters) -> str:
+    """The index's own condition: one of the values of each filter."""
     names = [chosen.dimension.name for chosen in indexed]
     combined = product(*(chosen.values for chosen in indexed))
     wanted = [msgspec.json.encode(dict(zip(names, values, strict=True))).decode() for values in combined]
-    found = f"r.indexed_metadata @> ANY ({parameters.put(wanted, 'jsonb[]')})"
-    trusted = max((metadata[name].indexed_since or END for name in names), default=END)
-    if trusted <= BEGINNING or (trusted := min(trusted, END - ACTIVATION_LAG) + ACTIVATION_LAG) <= since:
-        return [found]
-    return [f"({found} OR r.requested_at < {parameters.put(trusted, 'timestamptz')})"]
+    return f"r.indexed_metadata @> ANY ({parameters.put(wanted, 'jsonb[]')})"
 
 
 def _condition(relation: Relation, chosen: Filter, parameters: Parameters) -> str:

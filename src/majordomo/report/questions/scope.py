@@ -80,11 +80,20 @@ def cut(stretch: Stretch, *, daily: bool = True, sums_from: dt.datetime = BEGINN
 
 
 class Tiers(msgspec.Struct, frozen=True):
-    """A scope's time: what of it is read from rows, what from sums of hours and of days."""
+    """A scope's time: what of it is read from rows, what from sums of hours and of days.
+
+    ``unsummed``: whole hours that would be read from sums, if these had them.
+    """
 
     rows: list[Stretch]
     hourly: list[Stretch] = []
     daily: list[Stretch] = []
+    unsummed: list[Stretch] = []
+
+    @property
+    def in_rows(self) -> list[Stretch]:
+        """What is read from rows if nothing else has it."""
+        return joined([*self.rows, *self.unsummed])
 
 
 def real(stretches: Iterable[Stretch]) -> list[Stretch]:
