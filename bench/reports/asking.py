@@ -54,14 +54,21 @@ class Asker:
         return json.loads(self._read(path))
 
     def _read(self, path: str) -> bytes:
-        self._connection.request("GET", path, headers=self._headers)
-        reply = self._connection.getresponse()
+        try:
+            reply = self._reply(path)
+        except (http.client.RemoteDisconnected, ConnectionError):  # an idle connection was let go; a browser asks anew
+            self._connection.close()
+            reply = self._reply(path)
         body = reply.read()
         if reply.getheader("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         if reply.status != http.client.OK:
             raise BenchmarkError(f"{path} was answered with {reply.status}: {body[:300]!r}")
         return body
+
+    def _reply(self, path: str) -> http.client.HTTPResponse:
+        self._connection.request("GET", path, headers=self._headers)
+        return self._connection.getresponse()
 
 
 class Browser:

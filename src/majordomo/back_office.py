@@ -30,6 +30,7 @@ from majordomo.record.database import Connection, connect
 from majordomo.record.migrate import migrate
 from majordomo.record.pairs import Summing
 from majordomo.record.partitions import add_partitions, drop_old_partitions
+from majordomo.record.priority import go_behind
 from majordomo.record.reprice import Repriced, reprice_unpriced
 from majordomo.record.sign_in import make_link
 from majordomo.record.users import create_first as create_first_user
@@ -195,6 +196,7 @@ class BackOffice:
         await self._migrated.wait()
         summing = Summing()
         connection = await connect(self._dsn, purpose="pairs")
+        go_behind(connection, self._dsn)
         try:
             while True:
                 await summing.look(connection, self._tell_waiting)

@@ -94,13 +94,25 @@ async def connect(
 
 
 async def open_pool(
-    dsn: str, *, purpose: str, size: int = POOL_SIZE, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
+    dsn: str,
+    *,
+    purpose: str,
+    size: int = POOL_SIZE,
+    statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
+    on_connection: Callable[[Connection], object] | None = None,
 ) -> Pool:
     """A pool of up to ``size`` connections such as ``connect`` makes; opens the first at once.
+
+    ``on_connection`` is told of each.
 
     Raises:
         DatabaseUnreachableError, DatabaseRefusedError: as ``connect``.
     """
+
+    async def settle(connection: Connection) -> None:
+        await _settle(connection)
+        if on_connection is not None:
+            on_connection(connection)
 
     async def opened() -> Pool:
         pool = await asyncpg.create_pool(
@@ -108,7 +120,7 @@ async def open_pool(
             min_size=1,
             max_size=size,
             timeout=CONNECT_TIMEOUT,
-            init=_settle,
+            init=settle,
             server_settings=_server_settings(purpose, statement_timeout_ms),
         )
         assert pool is not None

@@ -8,6 +8,7 @@ from http import HTTPStatus
 import asyncpg
 
 from majordomo.record.database import UNREACHABLE, Connection, DatabaseError, Pool, connect, open_pool
+from majordomo.record.priority import go_behind
 from majordomo.report.errors import ApiError
 
 #: Questions asked at one time; further ones wait. The writer and the front desks have connections of their own.
@@ -93,7 +94,11 @@ class Connections:
         async with self._opening:
             if self._pool is None:
                 self._pool = await open_pool(
-                    self._dsn, purpose="report", size=POOL_SIZE, statement_timeout_ms=QUESTION_TIMEOUT_MS
+                    self._dsn,
+                    purpose="report",
+                    size=POOL_SIZE,
+                    statement_timeout_ms=QUESTION_TIMEOUT_MS,
+                    on_connection=lambda connection: go_behind(connection, self._dsn),
                 )
             return self._pool
 
