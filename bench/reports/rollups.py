@@ -8,9 +8,9 @@ import asyncpg
 from bench.processes import BenchmarkError
 from bench.reports.sql import statement
 from majordomo.record.database import connect
-from majordomo.record.pairs import Summing
 from majordomo.record.rollup import Rollup
 from majordomo.record.statements import statement as record_statement
+from majordomo.record.summing import Summing
 from majordomo.report.questions.relations import AMOUNTS, COSTS, sums
 
 _FEMTO = "1000000000000000"

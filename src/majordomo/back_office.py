@@ -28,11 +28,11 @@ from majordomo.record.api_keys import create_first
 from majordomo.record.claude_sessions import close_idle_sessions, count_open_sessions
 from majordomo.record.database import Connection, connect
 from majordomo.record.migrate import migrate
-from majordomo.record.pairs import Summing
 from majordomo.record.partitions import add_partitions, drop_old_partitions
 from majordomo.record.priority import go_behind
 from majordomo.record.reprice import Repriced, reprice_unpriced
 from majordomo.record.sign_in import make_link
+from majordomo.record.summing import Summing
 from majordomo.record.users import create_first as create_first_user
 from majordomo.record.writer import Writer
 from majordomo.report.connections import Connections

@@ -335,6 +335,17 @@ CREATE TABLE usage_by_pair_daily (
     LIKE usage_by_pair_hourly INCLUDING ALL
 );
 
+-- The second halves of hours, in the cells of usage_by_pair_hourly: for time zones whose days or hours begin at half past.
+-- Only of the hours of the UTC day that somebody of the organisation has asked about.
+CREATE TABLE usage_by_pair_half (
+    LIKE usage_by_pair_hourly INCLUDING ALL
+);
+CREATE TABLE pair_halves_wanted (
+    org_id      uuid NOT NULL,
+    utc_hour    smallint NOT NULL CHECK (utc_hour BETWEEN 0 AND 23),
+    PRIMARY KEY (org_id, utc_hour)
+);
+
 -- The hours and days that have requests, and whether their sums by two dimensions are those of the rows. Whoever writes
 -- rows says so here in the same transaction; questions read the rows of an hour whose sums are not current.
 CREATE TABLE pair_periods (
@@ -347,6 +358,7 @@ CREATE TABLE pair_periods (
     wanted                  text[] NOT NULL DEFAULT '{}',  -- whose were to be: those with overlong values are left out
     claimed_at              timestamptz,  -- somebody sums; nobody has written since
     rest_until              timestamptz NOT NULL DEFAULT '-infinity',  -- not summed again before
+    has_half                bool NOT NULL DEFAULT false,  -- an hour's second half is summed, too
     PRIMARY KEY (org_id, tier, bucket_start)
 ) WITH (fillfactor = 70);
 CREATE INDEX pair_periods_due ON pair_periods (bucket_start) WHERE is_due;

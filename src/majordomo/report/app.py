@@ -30,6 +30,7 @@ from majordomo.report import (
 from majordomo.report.connections import Connections
 from majordomo.report.envelope import Envelope
 from majordomo.report.errors import JSON
+from majordomo.report.halves import Halves
 from majordomo.report.installation import Installation
 from majordomo.report.intake import Intake
 from majordomo.report.live import Live
@@ -101,6 +102,7 @@ def make_app(
     app.state.providers = frozenset(providers or ())
     app.state.installation = installation or Installation.of_defaults()
     app.state.live = live or Live(connections, event_text)
+    app.state.halves = Halves(connections)
     app.state.door = people.Door()
     errors.install(app)
     app.include_router(_health)

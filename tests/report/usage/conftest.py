@@ -10,7 +10,7 @@ from usage_book import SPAN_US, START, START_US, Book, labelled, rows_of
 
 from majordomo.record import users
 from majordomo.record.database import Connection
-from majordomo.record.pairs import Summing
+from majordomo.record.summing import Summing
 from majordomo.report.questions import metadata_keys
 
 
@@ -46,7 +46,8 @@ _CHANGED = (30, 31, 77, 150)
 
 
 async def _sum_pairs(connection: Connection) -> None:
-    assert await Summing().look(connection) > 200
+    await connection.execute("INSERT INTO pair_halves_wanted SELECT $1, generate_series(0, 23)", users.DEFAULT_ORG)
+    assert await Summing(busy_share=1).look(connection) > 200
     changed = [START + dt.timedelta(hours=at, minutes=20) for at in _CHANGED]
     await connection.execute(
         "UPDATE pair_periods SET is_current = false WHERE bucket_start = ANY ($1) AND tier = 'hourly'"

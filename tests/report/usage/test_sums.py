@@ -27,6 +27,7 @@ from usage_book import (
 )
 
 from majordomo.record import users
+from majordomo.record.database import Connection
 
 OTHER_KEY = UUID(int=0x33)
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia")
@@ -150,6 +151,19 @@ def test_a_days_length_follows_the_zones_clock(book: Book) -> None:
     told = book.ask("timeseries", since="2026-10-24", until="2026-10-27", timezone="Europe/Berlin", granularity="day")
     assert told["buckets"] == ["2026-10-23T22:00:00Z", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"]
     assert told["period"] == {"from": "2026-10-23T22:00:00Z", "to": "2026-10-26T23:00:00Z", "timezone": "Europe/Berlin"}
+
+
+def test_a_zone_that_cuts_hours_in_halves_is_noted(book: Book) -> None:
+    """Who asked once is answered from sums the next time: their halves are summed from now on."""
+
+    async def noted(connection: Connection) -> list[int]:
+        return [row["utc_hour"] for row in await connection.fetch("SELECT utc_hour FROM pair_halves_wanted")]
+
+    book.ask("timeseries", since="2026-10-24", until="2026-10-29", timezone="Europe/Berlin", granularity="day")
+    assert book.api.database(noted) == []
+    for path in ("timeseries", "latency"):
+        book.ask(path, since="2026-10-24", until="2026-10-29", timezone="Asia/Kolkata", granularity="day")
+        assert book.api.database(noted) == [18]
 
 
 def test_the_time_before_is_compared_value_by_value(book: Book) -> None:

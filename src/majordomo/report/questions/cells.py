@@ -138,18 +138,16 @@ async def _parts(connection: Connection, scope: Scope, wanted: Wanted, parameter
     there are any, and else the rows.
     """
     needed = needed_by(scope, wanted.by)
-    cut_up = tiers(scope, wanted.starts)
-    has_days = bool(cut_up.daily)
+    whole = tiers(scope, wanted.starts)
+    rows, lacking = whole.rows, joined([*whole.hourly, *whole.daily])
     parts: list[Part] = []
-    if (pair := pair_for(needed)) is None:
-        cut_up = Tiers(cut_up.rows, unsummed=joined([*cut_up.hourly, *cut_up.daily]))
-    else:
-        cut_up = await in_pairs(connection, scope, cut_up, pair)
-        parts += _read(partial(relations.by_pair, *pair, parameters), cut_up)
-    rows, lacking = cut_up.rows, cut_up.unsummed
+    if (pair := pair_for(needed)) is not None:
+        paired = await in_pairs(connection, scope, wanted.starts, pair)
+        parts += _read(partial(relations.by_pair, *pair, paired.splits, parameters), paired)
+        rows, lacking = paired.rows, paired.unsummed
     make, sums_from = _always_current(needed, scope, parameters)
     if make is not None:
-        again = _tiered(lacking, daily=has_days, sums_from=sums_from)
+        again = _tiered(_cut_at(lacking, scope, wanted.starts), daily=bool(whole.daily), sums_from=sums_from)
         parts += _read(make, again)
         lacking = again.rows
     if rows or lacking:
@@ -182,13 +180,22 @@ def tiers(scope: Scope, starts: Sequence[dt.datetime]) -> Tiers:
 
     So in a zone half an hour off, days are hours with one hour of rows at each midnight.
     """
-    inner = [start for start in starts if start > scope.since]
-    within_hours = [start for start in inner if start.minute or start.second]
-    since, until = scope.stretch
-    if not within_hours:
-        return _tiered([scope.stretch], daily=not any(start.hour for start in inner))
-    bounds = [since, *(start for start in within_hours if start < until), until]
-    return _tiered(pairwise(bounds), daily=False)
+    at_midnight = all(start.time() == dt.time() for start in _inner(scope, starts))
+    return _tiered(_cut_at([scope.stretch], scope, starts), daily=at_midnight)
+
+
+def _inner(scope: Scope, starts: Sequence[dt.datetime]) -> list[dt.datetime]:
+    return [start for start in starts if scope.since < start < scope.stretch[1]]
+
+
+def _cut_at(stretches: Iterable[Stretch], scope: Scope, starts: Sequence[dt.datetime]) -> list[Stretch]:
+    """The same time, cut where a bucket begins within an hour."""
+    within_hours = [start for start in _inner(scope, starts) if start.minute or start.second]
+    found: list[Stretch] = []
+    for since, until in stretches:
+        bounds = [since, *(start for start in within_hours if since < start < until), until]
+        found += pairwise(bounds)
+    return found
 
 
 def _tiered(stretches: Iterable[Stretch], *, daily: bool, sums_from: dt.datetime = BEGINNING) -> Tiers:
@@ -200,17 +207,31 @@ def _tiered(stretches: Iterable[Stretch], *, daily: bool, sums_from: dt.datetime
     )
 
 
-async def in_pairs(connection: Connection, scope: Scope, cut_up: Tiers, pair: tuple[str, str]) -> Tiers:
-    """The same time; ``unsummed`` is what is not summed by this pair, or not as it is now."""
+async def in_pairs(connection: Connection, scope: Scope, starts: Sequence[dt.datetime], pair: tuple[str, str]) -> Tiers:
+    """The scope's time, cut for sums by two dimensions, which know halves of hours where somebody has asked for them.
+
+    ``unsummed`` is what is not summed by this pair, or not as it is now.
+    """
+    cut_up, splits = tiers(scope, starts), split_at(scope, starts)
+    if splits:
+        cut_up = _tiered([scope.stretch], daily=False)
     since, until = scope.stretch
-    stale = await connection.fetch(question("pair_periods_stale"), scope.org_id, since, until, list(pair))
+    split = [moment.replace(minute=0) for moment in splits]
+    stale = await connection.fetch(question("pair_periods_stale"), scope.org_id, since, until, list(pair), split)
     days = [row["bucket_start"] for row in stale if row["tier"] == "daily"]
     hours = [row["bucket_start"] for row in stale if row["tier"] == "hourly"]
     daily, in_hours = without(cut_up.daily, days, DAY)
     hourly, unsummed = without(joined([*cut_up.hourly, *in_hours]), hours, HOUR)
     if len(unsummed) > MOST_STRETCHES:
+        cut_up = tiers(scope, starts)
         return Tiers(cut_up.rows, unsummed=joined([*cut_up.hourly, *cut_up.daily]))
-    return Tiers(cut_up.rows, hourly, daily, unsummed)
+    return Tiers(cut_up.rows, hourly, daily, unsummed, splits)
+
+
+def split_at(scope: Scope, starts: Sequence[dt.datetime]) -> list[dt.datetime]:
+    """The moments at which hours would have to be cut in halves; none if some hour is cut elsewhere."""
+    within_hours = [start for start in _inner(scope, starts) if start.minute or start.second]
+    return within_hours if all(start.minute == 30 and not start.second for start in within_hours) else []
 
 
 def needed_by(scope: Scope, by: Dimension | None) -> frozenset[Dimension]:

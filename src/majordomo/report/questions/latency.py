@@ -93,14 +93,14 @@ _Cells = dict[tuple[str | None, int], _Cell]
 async def _cells(connection: Connection, scope: Scope, by: Dimension | None, starts: Sequence[dt.datetime]) -> _Cells:
     needed = cells.needed_by(scope, by)
     found: _Cells = {}
-    tiers = cells.tiers(scope, starts)
     pair = pair_for(needed, histograms=True)
     extra = Parameters()
-    if len(needed) <= 1 and needed <= _SUMMED:
+    if len(needed) <= 1 and needed <= _SUMMED and not cells.split_at(scope, starts):
+        tiers = cells.tiers(scope, starts)
         make = partial(relations.latency, next(iter(needed), None))
     elif pair is not None:
-        make = partial(relations.by_pair, *pair, extra)
-        tiers = await cells.in_pairs(connection, scope, tiers, pair)
+        tiers = await cells.in_pairs(connection, scope, starts, pair)
+        make = partial(relations.by_pair, *pair, tiers.splits, extra)
     else:
         await _read_rows(connection, scope, by, starts, [scope.stretch], found)
         return found

@@ -82,7 +82,7 @@ async def _uncertain(connection: Connection, scope: Scope) -> tuple[int, int]:
     pair = pair_for(scope.dimensions)
     cut_up = Tiers([scope.stretch])
     if pair is not None:
-        cut_up = await cells.in_pairs(connection, scope, cells.tiers(scope, ()), pair)
+        cut_up = await cells.in_pairs(connection, scope, (), pair)
     estimated = lost = 0
     for tier, stretches in (("rows", cut_up.in_rows), ("hourly", cut_up.hourly), ("daily", cut_up.daily)):
         if not stretches:
@@ -92,7 +92,7 @@ async def _uncertain(connection: Connection, scope: Scope) -> tuple[int, int]:
         else:
             assert pair is not None
             extra = Parameters()
-            sums = relations.by_pair(*pair, extra, tier)
+            sums = relations.by_pair(*pair, (), extra, tier)
             statement, parameters = cells.over(sums, scope, question("uncertain_sums"), None, (), stretches, extra)
         row = await connection.fetchrow(statement, *parameters)
         assert row is not None

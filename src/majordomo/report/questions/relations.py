@@ -136,10 +136,20 @@ def latency(dimension: Dimension | None, tier: str) -> Relation:
     return Relation(source, "s.bucket_start", columns, "", "s.org_id")
 
 
-def by_pair(first: str, second: str, parameters: Parameters, tier: str) -> Relation:
-    """Sums by two dimensions, as ``record.pairs`` spells and orders them; ``tier`` as in ``by_model``."""
-    names = [parameters.put(name, "text") for name in (first, second)]
-    source = question("sums_by_pair").format(tier=tier, first=names[0], second=names[1])
+def by_pair(first: str, second: str, splits: Sequence[dt.datetime], parameters: Parameters, tier: str) -> Relation:
+    """Sums by two dimensions, as ``record.pairs`` spells and orders them; ``tier`` as in ``by_model``.
+
+    ``splits``: moments at half past at which hours are cut in two: their second half is a cell of its own there.
+    """
+    names = dict(zip(("first", "second"), [parameters.put(name, "text") for name in (first, second)], strict=True))
+    if tier == "hourly" and splits:
+        less = ", ".join(f"-{column}" for column in pairs.COLUMNS)
+        at = parameters.put(list(splits), "timestamptz[]")
+        source = question("sums_by_pair_and_half").format(
+            **names, columns=", ".join(pairs.COLUMNS), less=less, splits=at
+        )
+    else:
+        source = question("sums_by_pair").format(**names, tier=tier)
     values = {first: "s.first_value", second: "s.second_value"}
     columns = {name: value for name, value in values.items() if name in pairs.BUILT_IN}
     if first == "model":

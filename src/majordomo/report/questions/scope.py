@@ -82,13 +82,15 @@ def cut(stretch: Stretch, *, daily: bool = True, sums_from: dt.datetime = BEGINN
 class Tiers(msgspec.Struct, frozen=True):
     """A scope's time: what of it is read from rows, what from sums of hours and of days.
 
-    ``unsummed``: whole hours that would be read from sums, if these had them.
+    ``unsummed``: whole hours that would be read from sums, if these had them. ``splits``: moments at half past at which
+    hours of the sums are cut in two.
     """
 
     rows: list[Stretch]
     hourly: list[Stretch] = []
     daily: list[Stretch] = []
     unsummed: list[Stretch] = []
+    splits: list[dt.datetime] = []
 
     @property
     def in_rows(self) -> list[Stretch]:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from majordomo.report.identity import Asking
 from majordomo.report.questions import pivot
+from majordomo.report.questions.cells import split_at
 from majordomo.report.questions.latency import Times, latency
 from majordomo.report.questions.periods import Granularity, bucket_starts, usual_granularity
 from majordomo.report.usage.parameters import DimensionParameter, Given, reading, understand, understood
@@ -77,6 +78,7 @@ async def show_latency(
         width = granularity or usual_granularity(asked.period)
         starts = understood(lambda: bucket_starts(asked.period, width))
         found = await latency(connection, asked.scope, starts, by, limit)
+    await request.app.state.halves.note(asked.scope.org_id, split_at(asked.scope, starts))
     return LatencyAnswer(
         period=PeriodOut.of(asked.period),
         total=TimesOut.of(found.total),

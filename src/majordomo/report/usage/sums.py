@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 
 from majordomo.report.identity import Asking
 from majordomo.report.questions import pivot
+from majordomo.report.questions.cells import split_at
 from majordomo.report.questions.periods import Granularity, Period, bucket_starts, usual_granularity
 from majordomo.report.questions.usage import Usage
 from majordomo.report.usage.parameters import (
@@ -154,6 +155,7 @@ async def timeseries(
         if compare:
             earlier = understood(lambda: bucket_starts(asked.period.previous, width))
             before = await pivot.timeline(connection, asked.previous, earlier, amounts=amounts)
+    await request.app.state.halves.note(asked.scope.org_id, split_at(asked.scope, starts))
     return TimeseriesAnswer(
         period=PeriodOut.of(asked.period),
         granularity=width,

@@ -1,6 +1,6 @@
--- Sums by two dimensions of the requests of organisation $1 in [$2, $3). Filled in: dimensions, each as a column; amounts;
--- pairs, a SELECT of cells for each. Histograms are numbers in base 10^{digits} whose steps grow by the factor {step}.
-INSERT INTO usage_by_pair_hourly (
+-- Sums by two dimensions of the requests of organisation $1 in [$2, $3). Filled in: table; dimensions, each as a column;
+-- amounts; pairs, a SELECT of cells for each. Histograms are numbers in base 10^{digits} whose steps grow by the factor {step}.
+INSERT INTO usage_by_pair_{table} (
     org_id, bucket_start, first_dimension, second_dimension, first_value, second_value, provider, {columns}
 )
 WITH counted AS MATERIALIZED (

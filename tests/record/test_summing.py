@@ -11,10 +11,10 @@ import asyncpg
 import pytest
 from recorded_rows import exchange, record, varied
 
-from majordomo.record import pairs
+from majordomo.record import pairs, summing
 from majordomo.record.database import Connection, connect
 from majordomo.record.migrate import migrations
-from majordomo.record.pairs import Summing
+from majordomo.record.summing import Period, Summing
 from majordomo.report.questions import metadata_keys
 
 START_US = 1_764_000_000_000_000
@@ -143,6 +143,31 @@ def test_a_key_that_becomes_active_is_summed_and_the_old_sums_serve_meanwhile(
     assert_equal_to_rows((*pairs.BUILT_IN, "metadata.User-Id"))
 
 
+def test_second_halves_of_the_wanted_hours_are_summed_too(
+    ask: Ask, sql: Any, postgres_dsn: str, tmp_path: Path
+) -> None:
+    """Those of before that somebody wanted them, as soon as it is known; and none of other hours."""
+    told = (
+        "SELECT org_id, bucket_start, second_value, sum(requests)::bigint, sum(total_cost) FROM usage_by_pair_half"
+        " WHERE first_dimension = 'model' AND second_dimension = 'key' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+    )
+    rows = (
+        "SELECT org_id, date_trunc('hour', requested_at, 'UTC') + interval '30 minutes', majordomo_api_key_id::text,"
+        " count(*), coalesce(sum(total_cost), 0) FROM llm_requests"
+        " WHERE extract(hour FROM requested_at AT TIME ZONE 'UTC') = 18"
+        " AND extract(minute FROM requested_at) >= 30 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+    )
+    record(postgres_dsn, tmp_path / "1", varied(300, START_US, SPAN_US))
+    ask(sum_all)
+    assert sql(told) == []
+    sql("INSERT INTO pair_halves_wanted SELECT DISTINCT org_id, 18 FROM pair_periods")
+    for more in (0, 200):
+        record(postgres_dsn, tmp_path / f"more {more}", varied(more, START_US, SPAN_US, seed=9))
+        rest_is_over(sql)
+        ask(sum_all)
+        assert sql(told) == sql(rows) != []
+
+
 def test_an_hour_with_a_giant_value_is_summed_without_its_key(
     ask: Ask, sql: Any, postgres_dsn: str, tmp_path: Path
 ) -> None:
@@ -172,21 +197,21 @@ def test_a_row_that_comes_while_its_hour_is_summed_is_not_lost(
     """Whether the writer commits before the sums are made, after them, or holds its mark all the while."""
     record(postgres_dsn, tmp_path / "0", varied(30, START_US, HOUR_US // 2))
     turns = itertools.count(1)
-    whole = pairs._sum_hour
+    whole = Summing._replace
 
-    async def before(connection: Connection, bounds: Any, wanted: Any) -> list[str]:
+    async def before(self: Summing, connection: Connection, period: Period) -> list[str]:
         await asyncio.to_thread(record, postgres_dsn, tmp_path / f"b{next(turns)}", [exchange(START_US + 1)])
-        return await whole(connection, bounds, wanted)
+        return await whole(self, connection, period)
 
-    async def after(connection: Connection, bounds: Any, wanted: Any) -> list[str]:
-        dimensions = await whole(connection, bounds, wanted)
+    async def after(self: Summing, connection: Connection, period: Period) -> list[str]:
+        dimensions = await whole(self, connection, period)
         await asyncio.to_thread(record, postgres_dsn, tmp_path / f"a{next(turns)}", [exchange(START_US + 2)])
         return dimensions
 
     for between in (before, after):
         sql("UPDATE pair_periods SET is_current = false, is_due = true, rest_until = '-infinity'")
         with monkeypatch.context() as patched:
-            patched.setattr(pairs, "_sum_hour", between)
+            patched.setattr(Summing, "_replace", between)
             ask(sum_all)
         assert state(sql) == (0, 2), "what was summed is not all: it must not be told"
     rest_is_over(sql)
@@ -238,7 +263,7 @@ def test_two_processes_never_sum_at_once(ask: Ask, postgres_dsn: str, tmp_path: 
     record(postgres_dsn, tmp_path / "1", varied(30, START_US, HOUR_US))
 
     async def both(connection: Connection) -> int:
-        async with pairs._alone(connection):
+        async with summing._alone(connection):
             return int(await asyncio.to_thread(ask, sum_all))
 
     assert ask(both) == 0
