@@ -91,9 +91,11 @@ CREATE INDEX llm_requests_claude_session ON llm_requests (claude_session_id, req
 
 -- The requests of an agent run. A hash, as callers may choose a longer name than an entry of a btree has room for.
 CREATE INDEX llm_requests_run ON llm_requests USING hash (trace_id) WHERE trace_id IS NOT NULL;
--- And by time: a page of runs is found by walking back through their requests.
-CREATE INDEX llm_requests_runs_by_time ON llm_requests (requested_at) WHERE trace_id IS NOT NULL;
-CREATE INDEX llm_requests_runs_of_key ON llm_requests (majordomo_api_key_id, requested_at) WHERE trace_id IS NOT NULL;
+-- And by time: a page of runs is found by walking back through their requests, of which
+-- only those that pass its filters are fetched.
+CREATE INDEX llm_requests_runs_by_time ON llm_requests (requested_at)
+    INCLUDE (id, org_id, majordomo_api_key_id, provider, model)
+    WHERE trace_id IS NOT NULL;
 
 CREATE TABLE api_keys (
     id              uuid PRIMARY KEY,

@@ -17,7 +17,7 @@ from majordomo.report.sql import question
 DEFAULT_RUNS: Final = 50
 MOST_RUNS: Final = 200  # of one page
 #: Requests that are looked at first for each run of a page; more of them if these are of too few runs.
-_REQUESTS_A_RUN: Final = 20
+_REQUESTS_A_RUN: Final = 4
 #: Spans of one run that are told; what a caller names more are added to the run's total all the same.
 MOST_SPANS: Final = 2000
 #: A path that goes deeper ends here: the rest of it is the last span's name.
@@ -111,7 +111,7 @@ async def _last_seen(
         names = [row["run"] for row in found if is_whole or row["last_at"] > row["back_to"]]
         if len(names) >= wanted or is_whole:
             return names[:wanted]
-        window *= 8
+        window *= 4
 
 
 async def tree(connection: Connection, run: str, org_id: UUID | None) -> Tree | None:
