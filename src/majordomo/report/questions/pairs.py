@@ -8,6 +8,8 @@ from majordomo.report.questions.dimensions import METADATA_PREFIX, Dimension
 
 _BY_MODEL: Final = {"model": "model", "provider": "model", "provider_and_model": "model"}
 _SPELT: Final = {name: name for name in pairs.BUILT_IN} | _BY_MODEL
+#: The writer's own sums tell these two apart, in narrower cells.
+_IN_SUMS_BY_MODEL: Final = ("model", "key")
 #: What a question about fewer dimensions is read by besides: what has few values comes first.
 _BESIDES: Final = ("query_class", "model")
 
@@ -21,4 +23,6 @@ def pair_for(needed: Collection[Dimension], *, histograms: bool = False) -> tupl
     if len(spelt) > 2 or None in spelt:
         return None
     pair = pairs.pair_of(*(one for one in spelt if one is not None))
-    return pair if pairs.is_summed(pair) and (pair[0] == "model" or not histograms) else None
+    if histograms:
+        return pair if pair[0] == "model" else None
+    return pair if pairs.is_summed(pair) and pair != _IN_SUMS_BY_MODEL else None
