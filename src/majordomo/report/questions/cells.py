@@ -121,8 +121,7 @@ def _bucket(relation: Relation, starts: Sequence[dt.datetime], parameters: Param
 
 def _conditions(relation: Relation, stretches: Sequence[Stretch], scope: Scope, parameters: Parameters) -> list[str]:
     conditions = [relations.within(relation, stretches, parameters)]
-    if scope.org_id is not None:
-        conditions.append(relations.of_org(relation, scope.org_id, parameters))
+    conditions += relations.of_org(relation, scope.org_id, parameters)
     first = min((since for since, _ in stretches), default=scope.since)
     return conditions + relations.matching(relation, scope.filters, scope.known.metadata, parameters, first)
 

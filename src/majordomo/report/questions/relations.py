@@ -77,6 +77,7 @@ class Relation(msgspec.Struct, frozen=True):
     amounts: str
     org: str
     is_rows: bool = False
+    org_first: bool = False  # its index begins with the organisation
     metadata: Mapping[str, str] | None = None  # of sums: an expression for each metadata key; None: the rows have all
 
     def value(self, of: Dimension, parameters: Parameters) -> str:
@@ -133,7 +134,7 @@ def latency(dimension: Dimension | None, tier: str) -> Relation:
     """Histograms of latency: of all requests, or by ``provider``, ``model`` or ``key``; ``tier`` as in ``by_model``."""
     columns = {dimension.name: "nullif(s.value, '')"} if dimension else {}
     source = question("sums_of_latency").format(tier=tier, dimension=dimension.name if dimension else "")
-    return Relation(source, "s.bucket_start", columns, "", "s.org_id")
+    return Relation(source, "s.bucket_start", columns, "", "s.org_id", org_first=True)
 
 
 def by_pair(first: str, second: str, splits: Sequence[dt.datetime], parameters: Parameters, tier: str) -> Relation:
@@ -158,7 +159,9 @@ def by_pair(first: str, second: str, splits: Sequence[dt.datetime], parameters: 
     metadata = {
         name.removeprefix(pairs.METADATA_PREFIX): value for name, value in values.items() if name not in pairs.BUILT_IN
     }
-    return Relation(source, "s.bucket_start", columns, ", ".join(AMOUNTS), "s.org_id", metadata=metadata)
+    return Relation(
+        source, "s.bucket_start", columns, ", ".join(AMOUNTS), "s.org_id", org_first=True, metadata=metadata
+    )
 
 
 def by_metadata(key_name: str, parameters: Parameters, tier: str) -> Relation:
@@ -174,13 +177,16 @@ def by_metadata(key_name: str, parameters: Parameters, tier: str) -> Relation:
     return Relation(source, "s.bucket_start", columns, amounts, "s.org_id", metadata={key_name: "s.key_value"})
 
 
-def of_org(relation: Relation, org_id: UUID, parameters: Parameters) -> str:
-    """The condition that a row is an organisation's.
+def of_org(relation: Relation, org_id: UUID | None, parameters: Parameters) -> list[str]:
+    """The condition that a row is an organisation's; None: any's.
 
-    Of rows, in words that no index knows: the primary key has it, too, and reading all of that saves no row.
+    Of rows, in words that no index knows: the primary key has it, too, and reading all of that saves no row. Where an
+    index begins with it, every organisation is named.
     """
+    if org_id is None:
+        return [question("of_any_org").format(org=relation.org)] if relation.org_first else []
     condition = f"{relation.org} = {parameters.put(org_id, 'uuid')}"
-    return f"({condition}) IS TRUE" if relation.is_rows else condition
+    return [f"({condition}) IS TRUE" if relation.is_rows else condition]
 
 
 def within(relation: Relation, stretches: Iterable[Stretch], parameters: Parameters) -> str:
