@@ -6,12 +6,12 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
+from drop_database import drop_database
 
 from majordomo.record import embedded
 from majordomo.record.migrate import migrate
@@ -33,8 +33,6 @@ FAST = {
 
 TEMPLATE = "template_migrated"
 
-#: Seconds for an autovacuum worker to leave a database that is to be dropped.
-DROP_SECONDS = 30.0
 _numbers = itertools.count()
 
 
@@ -99,20 +97,7 @@ def _database(server: PostgresServer, template: str) -> Iterator[str]:
     name = f"test_{next(_numbers)}"
     _run(server, f"CREATE DATABASE {name} TEMPLATE {template}")
     yield server.dsn(name)
-    _drop(server, name)
-
-
-def _drop(server: PostgresServer, name: str) -> None:
-    """Drop a database and whoever is in it. An autovacuum worker is the server's own: it is waited for, not ended."""
-    deadline = time.monotonic() + DROP_SECONDS
-    while True:
-        try:
-            _run(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-            return
-        except asyncpg.InsufficientPrivilegeError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
+    drop_database(server.dsn(), name)
 
 
 def _run(server: PostgresServer, sql: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from drop_database import drop_database
 from recorded_rows import exchange
 
 from majordomo.clock import wall_us
@@ -203,7 +204,7 @@ def test_a_database_that_is_away_at_start_is_waited_for_and_readyz_says_so(offic
         assert office.stop() == 0
         assert not list(office.places.journal_dir.iterdir())
     finally:
-        office.query(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        drop_database(office.dsn, name)
 
 
 def test_sigterm_ends_it_while_the_database_is_away(office: Office) -> None:

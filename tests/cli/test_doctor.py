@@ -14,6 +14,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from drop_database import drop_database
 
 from majordomo.checkup import machine, service, storage, upstreams
 from majordomo.checkup.finding import Finding, State
@@ -243,7 +244,7 @@ def test_a_database_that_does_not_hold_all_text_is_found(postgres_server):
         found = [f for f in collect(storage.database(postgres_server.dsn("ascii"))) if f.check == "database encoding"]
         assert found[0].state is State.FAIL
     finally:
-        run_sql(postgres_server.dsn(), "DROP DATABASE ascii WITH (FORCE)")
+        drop_database(postgres_server.dsn(), "ascii")
 
 
 def run_sql(dsn: str, sql: str) -> None:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from drop_database import drop_database
 
 from majordomo.demo.gateway_process import GatewayProcess
 from majordomo.demo.provider_process import ProviderProcess
@@ -153,7 +154,7 @@ def running_gateway(
         ):
             yield Gateway(process, behind, dsn)
     finally:
-        asyncio.run(_execute(server.dsn(), f"DROP DATABASE {database} WITH (FORCE)"))
+        drop_database(server.dsn(), database)
         shutil.rmtree(folder)
 
 

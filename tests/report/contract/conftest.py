@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from drop_database import drop_database
 from every_route import BODIES, Route, Send, every_route
 from peopled import Peopled, people
 from served_api import ServedApi, served
@@ -32,7 +33,7 @@ def module_dsn(postgres_server: PostgresServer, migrated_template: str) -> Itera
     """A database for the tests of a module together."""
     asyncio.run(_execute(postgres_server.dsn(), f"CREATE DATABASE {NAME} TEMPLATE {migrated_template}"))
     yield postgres_server.dsn(NAME)
-    asyncio.run(_execute(postgres_server.dsn(), f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)"))
+    drop_database(postgres_server.dsn(), NAME)
 
 
 @pytest.fixture(scope="module")
