@@ -30,7 +30,8 @@ def send(gateway: Gateway, tag: str, value: str) -> None:
     body = json.dumps({"model": "gpt-5-mini", "messages": [{"role": "user", "content": "hello"}]}).encode()
     headers = {**gateway.headers(tag, Ripe=value), "Authorization": "Bearer x", "Content-Type": "application/json"}
     request = urllib.request.Request(f"{gateway.base_url}/v1/chat/completions", body, headers)
-    urllib.request.urlopen(request, timeout=PATIENCE).close()
+    with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
+        reply.read()
 
 
 def wait_until_filled_in(gateway: Gateway, secret: str) -> Any:

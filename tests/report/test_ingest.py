@@ -86,6 +86,7 @@ def test_what_the_gateway_recorded_itself_is_not_stored_twice(gateway: Gateway, 
         f"{gateway.base_url}/v1/chat/completions", json.dumps(body).encode(), gateway.headers(tag)
     )
     with urllib.request.urlopen(asked, timeout=60) as reply:
+        reply.read()
         request_id = reply.headers["X-Majordomo-Request-Id"]
     gateway.rows(tag, 1)
     status, answer = sender.deliver(request(tag, id=request_id))

@@ -61,6 +61,7 @@ def send(gateway: Gateway, tag: str) -> Any:
         {**gateway.headers(tag), "Authorization": "Bearer x", "Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
+        reply.read()
         return reply.headers["X-Majordomo-Request-Id"]
 
 

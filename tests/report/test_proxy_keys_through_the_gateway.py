@@ -68,12 +68,13 @@ def change(gateway: Gateway, secret: str, method: str, path: str, body: Any = No
 
 
 def send(gateway: Gateway, tag: str, proxy_key: str) -> int:
-    """The status of a request with this credential."""
+    """The status of a request with this credential, its reply read to the end: one let go of earlier is cut short."""
     headers = {**gateway.headers(tag), "x-api-key": proxy_key, "anthropic-version": "2023-06-01"}
     body = b'{"model":"claude-opus-4-8","max_tokens":1,"messages":[]}'
     request = urllib.request.Request(f"{gateway.base_url}/v1/messages", body, headers)
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
+            reply.read()
             return int(reply.status)
     except urllib.error.HTTPError as refused:
         refused.close()
