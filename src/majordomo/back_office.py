@@ -40,11 +40,13 @@ from majordomo.report.installation import Installation
 from majordomo.report.intake import Intake
 from majordomo.report.server import Server
 from majordomo.report.signs import Signs
-from majordomo.supervision import supervised
+from majordomo.supervision import ended, supervised
 
 #: How long the journals may take to be drained after SIGTERM (s): below the supervisor's patience, so that we end
 #: ourselves. What is left stays in the journals for the next start.
 DRAIN_SECONDS = 25.0
+ANSWER_SECONDS = 3.0  # for answers under way, of which the server itself cuts those off that take longer than two
+END_SECONDS = 10.0  # until parts that do not heed their cancellation are left behind: nobody may be there to kill us
 
 PARTITIONS_EVERY = 24 * 3600.0
 SESSIONS_EVERY = 60.0  # how late a session's end may be seen: next to hours of idleness it does not matter
@@ -116,7 +118,10 @@ class BackOffice:
             task.cancel()
         await self._finish_writing(writer)
         self._server.stop()
-        await asyncio.gather(web, writer, *background, return_exceptions=True)
+        await asyncio.wait([web], timeout=ANSWER_SECONDS)
+        if not await ended([web, writer, *background], END_SECONDS):
+            _log.error("some parts go on although they were cancelled; ended all the same")
+            os._exit(1)  # what is committed is kept, and the rest is in the journals
         await self._signs.close()
 
     async def _get_ready(self) -> None:

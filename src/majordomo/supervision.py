@@ -1,7 +1,7 @@
 """Parts of one process that run side by side: one that fails is started again and takes no other along."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 import asyncpg
 
@@ -13,6 +13,9 @@ FIRST_RETRY, LAST_RETRY = 0.2, 5.0
 
 #: A part that ran this long (s) before it failed is taken as sound.
 SOUND_AFTER = 60.0
+
+#: How often a part that goes on in spite of its cancellation is told again (s).
+TELL_AGAIN = 1.0
 
 _log = logger("back office")
 
@@ -34,6 +37,22 @@ async def supervised(name: str, part: Callable[[], Awaitable[None]]) -> None:
             failing = True
         await asyncio.sleep(retry)
         retry = min(retry * 2, LAST_RETRY)
+
+
+async def ended(parts: Collection["asyncio.Task[None]"], patience: float) -> bool:
+    """Cancel ``parts`` until all have ended; False if some have not after ``patience`` (s).
+
+    Once is not enough: a part may lose a cancellation that comes just as what it waited for is there, as with
+    ``asyncio.wait_for`` of Python 3.11, or wait for a server that never answers its goodbye.
+    """
+    deadline = asyncio.get_running_loop().time() + patience
+    while asyncio.get_running_loop().time() < deadline:
+        for part in parts:
+            part.cancel()
+        _, left = await asyncio.wait(parts, timeout=TELL_AGAIN)
+        if not left:
+            return True
+    return False
 
 
 def _tell(name: str, fault: Exception, *, again: bool) -> None:
