@@ -36,6 +36,7 @@ from majordomo.launch import Launch, become_child, read_launch, report_ready
 from majordomo.places import Places
 from majordomo.price.pricer import Pricer
 from majordomo.record.journal import Journal
+from majordomo.supervision import ended
 
 #: Connections that the kernel may hold before we accept them.
 _BACKLOG = 2048
@@ -51,6 +52,9 @@ _PRICE_LOOK_SECONDS = 5.0
 _PUBLISH_SECONDS = 1.0
 #: So long keys wait for the budgets that govern them; then requests go on without.
 _BUDGETS_FIRST_SECONDS = 5.0
+
+#: So long (s) the parts have for their end: less than the supervisor waits on top of ``shutdown_grace``.
+_END_SECONDS = 3.0
 
 #: Requests leave next to no cycles behind, so the collector may look seldom.
 _GC_THRESHOLDS = (10_000, 20, 50)
@@ -145,8 +149,8 @@ class FrontDesk:
         server.close()
         _log.info("stopping", callers=len(desk.callers))
         await desk.drain(settings.shutdown_grace)
-        for task in tasks:
-            task.cancel()
+        if not await ended(tasks, _END_SECONDS):
+            _log.error("some parts go on although they were cancelled")
         self._journal.close()
 
     def leave(self) -> None:
