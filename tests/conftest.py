@@ -11,7 +11,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from drop_database import drop_database
+from databases import drop_database
 
 from majordomo.record import embedded
 from majordomo.record.migrate import migrate

@@ -14,7 +14,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from drop_database import drop_database
+from databases import drop_database
 from recorded_rows import exchange
 
 from majordomo.clock import wall_us

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 from majordomo import supervision
-from majordomo.supervision import ended
+from majordomo.supervision import cancel_until_ended
 
 
 async def heeds() -> None:
@@ -23,7 +23,7 @@ async def loses(cancellations: int) -> None:
 
 async def end(*parts: "asyncio.Task[None]", patience: float = 30.0) -> bool:
     await asyncio.sleep(0)  # let them begin
-    return await ended(parts, patience)
+    return await cancel_until_ended(parts, patience)
 
 
 def test_a_part_that_lost_its_cancellation_is_told_again(monkeypatch) -> None:

@@ -40,7 +40,7 @@ from majordomo.report.installation import Installation
 from majordomo.report.intake import Intake
 from majordomo.report.server import Server
 from majordomo.report.signs import Signs
-from majordomo.supervision import ended, supervised
+from majordomo.supervision import cancel_until_ended, supervised
 
 #: How long the journals may take to be drained after SIGTERM (s): below the supervisor's patience, so that we end
 #: ourselves. What is left stays in the journals for the next start.
@@ -119,7 +119,7 @@ class BackOffice:
         await self._finish_writing(writer)
         self._server.stop()
         await asyncio.wait([web], timeout=ANSWER_SECONDS)
-        if not await ended([web, writer, *background], END_SECONDS):
+        if not await cancel_until_ended([web, writer, *background], END_SECONDS):
             _log.error("some parts go on although they were cancelled; ended all the same")
             os._exit(1)  # what is committed is kept, and the rest is in the journals
         await self._signs.close()

@@ -36,7 +36,7 @@ from majordomo.launch import Launch, become_child, read_launch, report_ready
 from majordomo.places import Places
 from majordomo.price.pricer import Pricer
 from majordomo.record.journal import Journal
-from majordomo.supervision import ended
+from majordomo.supervision import cancel_until_ended
 
 #: Connections that the kernel may hold before we accept them.
 _BACKLOG = 2048
@@ -149,7 +149,7 @@ class FrontDesk:
         server.close()
         _log.info("stopping", callers=len(desk.callers))
         await desk.drain(settings.shutdown_grace)
-        if not await ended(tasks, _END_SECONDS):
+        if not await cancel_until_ended(tasks, _END_SECONDS):
             _log.error("some parts go on although they were cancelled")
         self._journal.close()
 

@@ -39,7 +39,7 @@ async def supervised(name: str, part: Callable[[], Awaitable[None]]) -> None:
         retry = min(retry * 2, LAST_RETRY)
 
 
-async def ended(parts: Collection["asyncio.Task[None]"], patience: float) -> bool:
+async def cancel_until_ended(parts: Collection["asyncio.Task[None]"], patience: float) -> bool:
     """Cancel ``parts`` until all have ended; False if some have not after ``patience`` (s).
 
     Once is not enough: a part may lose a cancellation that comes just as what it waited for is there, as with

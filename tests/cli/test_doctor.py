@@ -14,7 +14,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from drop_database import drop_database
+from databases import drop_database
 
 from majordomo.checkup import machine, service, storage, upstreams
 from majordomo.checkup.finding import Finding, State

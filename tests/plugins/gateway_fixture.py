@@ -16,7 +16,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from drop_database import drop_database
+from databases import drop_database, run_statement
 
 from majordomo.demo.gateway_process import GatewayProcess
 from majordomo.demo.provider_process import ProviderProcess
@@ -145,7 +145,7 @@ def running_gateway(
     It stands in front of the given provider, or of a scripted one in a process of its own.
     """
     folder = Path(tempfile.mkdtemp(prefix="mdm-gw-", dir="/tmp"))
-    asyncio.run(_execute(server.dsn(), f"CREATE DATABASE {database}"))
+    run_statement(server.dsn(), f"CREATE DATABASE {database}")
     dsn = server.dsn(database)
     try:
         with (
@@ -156,11 +156,3 @@ def running_gateway(
     finally:
         drop_database(server.dsn(), database)
         shutil.rmtree(folder)
-
-
-async def _execute(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()

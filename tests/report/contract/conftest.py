@@ -1,15 +1,13 @@
 """The whole control API over two organisations that have everything."""
 
-import asyncio
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
-from drop_database import drop_database
+from databases import drop_database, run_statement
 from every_route import BODIES, Route, Send, every_route
 from peopled import Peopled, people
 from served_api import ServedApi, served
@@ -20,18 +18,10 @@ from majordomo.record.postgres_server import PostgresServer
 NAME = "test_contract"
 
 
-async def _execute(dsn: str, sql: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(sql)
-    finally:
-        await connection.close()
-
-
 @pytest.fixture(scope="module")
 def module_dsn(postgres_server: PostgresServer, migrated_template: str) -> Iterator[str]:
     """A database for the tests of a module together."""
-    asyncio.run(_execute(postgres_server.dsn(), f"CREATE DATABASE {NAME} TEMPLATE {migrated_template}"))
+    run_statement(postgres_server.dsn(), f"CREATE DATABASE {NAME} TEMPLATE {migrated_template}")
     yield postgres_server.dsn(NAME)
     drop_database(postgres_server.dsn(), NAME)
 

@@ -1,4 +1,4 @@
-"""Drops a test's database, whoever is in it."""
+"""Statements about whole databases: made and dropped for a test."""
 
 import asyncio
 import time
@@ -9,6 +9,11 @@ import asyncpg
 PATIENCE = 30.0
 
 
+def run_statement(dsn: str, statement: str) -> None:
+    """On a connection of its own, outside of a transaction."""
+    asyncio.run(_execute(dsn, statement))
+
+
 def drop_database(dsn: str, name: str) -> None:
     """End its connections and drop it. An autovacuum worker is the server's own: it is waited for, not ended.
 
@@ -17,7 +22,7 @@ def drop_database(dsn: str, name: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            asyncio.run(_execute(dsn, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+            run_statement(dsn, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             return
         except asyncpg.InsufficientPrivilegeError:
             if time.monotonic() > deadline:
